@@ -23,7 +23,12 @@ module.exports = {
       from: { path: '^src/adapters/' },
       to: { path: '^src/db/' },
     },
-    { name: 'db-has-no-adapters', severity: 'error', from: { path: '^src/db/' }, to: { path: '^src/adapters/' } },
+    {
+      name: 'db-has-no-adapters',
+      severity: 'error',
+      from: { path: '^src/db/' },
+      to: { path: '^src/adapters/' },
+    },
     {
       name: 'commands-do-not-enforce',
       severity: 'error',
@@ -49,5 +54,9 @@ module.exports = {
       to: { path: '^src/db/radius-rows\\.ts$' },
     },
   ],
-  options: { tsPreCompilationDeps: true, doNotFollow: { path: 'node_modules' }, tsConfig: { fileName: 'tsconfig.json' } },
+  options: {
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+  },
 };

@@ -32,7 +32,12 @@ function safe(name: string, value: unknown, depth: number): unknown {
 }
 
 /** A driver's error text holds the statement with its values, passwords too: only its code and kind are kept. */
-export function describeError(error: unknown): { name: string; message: string; code?: string; cause?: unknown } {
+export function describeError(error: unknown): {
+  name: string;
+  message: string;
+  code?: string;
+  cause?: unknown;
+} {
   if (!(error instanceof Error)) return { name: 'unknown', message: typeof error };
   const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const fromDatabase = 'sqlMessage' in error || 'sql' in error || 'errno' in error;

@@ -1,0 +1,135 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import mysql from 'mysql2/promise';
+import { freePort, type ServerChild, startChild, until } from './child.ts';
+import { findProgram, makeFolder, serverAccount } from './place.ts';
+
+export interface PrivateMariaDb {
+  port: number;
+  folder: string;
+  child: ServerChild;
+  /** The account that Sluice uses: all rights on databases whose names begin with sluice. */
+  user: string;
+  password: string;
+  /** Creates the database if it is missing, in the collation in which names match exactly. */
+  createDatabase(name: string): Promise<void>;
+  /** A statement as the server's root, for accounts and for faults in tests. */
+  asRoot(statement: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/**
+ * A MariaDB of our own in `folder`, on loopback, touching nothing of the system's. Started again on the same folder it
+ * finds its data; a start that was killed half-way is repaired.
+ */
+export async function startMariaDb(
+  folder: string,
+  options: { port?: number; password: string; isDetached?: boolean; isDurable?: boolean; extra?: string[] },
+): Promise<PrivateMariaDb> {
+  const account = serverAccount('mysql');
+  makeFolder(folder, account);
+  const data = join(folder, 'data');
+  const port = options.port ?? (await freePort());
+  const configFile = writeConfig(folder, data, port, options);
+  // A marker, because a killed install leaves a folder that looks finished.
+  const marker = join(folder, 'installed');
+  if (!existsSync(marker)) {
+    rmSync(data, { recursive: true, force: true });
+    makeFolder(data, account);
+    install(configFile, folder, account);
+    writeFileSync(marker, '');
+  }
+  const child = startChild(required('mariadbd'), [`--defaults-file=${configFile}`], {
+    account,
+    logFile: join(folder, 'mariadbd.log'),
+    ...(options.isDetached === undefined ? {} : { isDetached: options.isDetached }),
+  });
+  const socketPath = join(folder, 'mysqld.sock');
+  const asRoot = async (statement: string) => {
+    const connection = await mysql.createConnection({ socketPath, user: 'root' });
+    try {
+      await connection.query(statement);
+    } finally {
+      await connection.end();
+    }
+  };
+  const isUp = () =>
+    asRoot('DO 0').then(
+      () => true,
+      () => false,
+    );
+  await until('MariaDB', isUp, { timeoutMs: 60_000, child });
+  await asRoot(`CREATE OR REPLACE USER sluice@'127.0.0.1' IDENTIFIED BY '${options.password}'`);
+  await asRoot("GRANT ALL ON `sluice%`.* TO sluice@'127.0.0.1' WITH GRANT OPTION");
+  await asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
+  return {
+    port,
+    folder,
+    child,
+    user: 'sluice',
+    password: options.password,
+    asRoot,
+    createDatabase: (name) =>
+      asRoot(`CREATE DATABASE IF NOT EXISTS \`${name}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin`),
+    stop: () => child.stop(),
+  };
+}
+
+function writeConfig(
+  folder: string,
+  data: string,
+  port: number,
+  options: { isDurable?: boolean; extra?: string[] },
+): string {
+  const path = join(folder, 'my.cnf');
+  const lines = [
+    '[mariadbd]',
+    `datadir=${data}`,
+    `socket=${join(folder, 'mysqld.sock')}`,
+    `pid-file=${join(folder, 'mariadbd.pid')}`,
+    `port=${port}`,
+    'bind-address=127.0.0.1',
+    'skip-name-resolve',
+    'skip-log-bin',
+    'character-set-server=utf8mb4',
+    'collation-server=utf8mb4_nopad_bin',
+    'innodb_buffer_pool_size=512M',
+    'innodb_log_file_size=256M',
+    'max_connections=300',
+    `innodb_flush_log_at_trx_commit=${options.isDurable === false ? 2 : 1}`,
+    ...(options.extra ?? []),
+  ];
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  chmodSync(path, 0o644);
+  return path;
+}
+
+function install(
+  configFile: string,
+  folder: string,
+  account: { uid: number; gid: number } | undefined,
+): void {
+  execFileSync(
+    required('mariadb-install-db'),
+    [`--defaults-file=${configFile}`, '--auth-root-authentication-method=normal', '--skip-test-db'],
+    { stdio: ['ignore', 'ignore', 'pipe'], cwd: folder, ...(account ?? {}) },
+  );
+}
+
+function required(program: string): string {
+  const path = findProgram(program);
+  if (path === undefined) throw new Error(`${program} is not installed: apt-get install mariadb-server`);
+  return path;
+}
+
+/** The pid that a MariaDB of this folder wrote, if that process still lives. */
+export function runningPid(pidFile: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(pidFile, 'utf8').trim());
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return undefined;
+  }
+}

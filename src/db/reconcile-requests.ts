@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { chunksOf, type Db } from './knex.ts';
+import { databaseNow } from './leases.ts';
+
+export type ReconcileKind = 'login' | 'session' | 'router';
+
+/** Higher is first: what a person waits for goes before what a run or a sweep asks. */
+export const priorities = { payment: 90, staff: 80, router: 70, tail: 60, run: 50, sweep: 20 } as const;
+export type Priority = keyof typeof priorities;
+
+export interface ReconcileRequest {
+  kind: ReconcileKind;
+  key: string;
+  routerId?: string | null;
+}
+
+/**
+ * Asks that keys be looked at: inserts, or gives a waiting row a new random version, a fresh start and the higher
+ * priority. A worker that is busy with the old version cannot delete the new wish. Called inside the transaction that
+ * made it necessary.
+ */
+export async function requestReconcile(
+  db: Db,
+  requests: readonly ReconcileRequest[],
+  why: { priority: Priority; requestedBy: string },
+): Promise<void> {
+  const sorted = [...requests].sort(
+    (a, b) => a.kind.localeCompare(b.kind) || Number(BigInt(a.key) - BigInt(b.key)),
+  );
+  for (const chunk of chunksOf(sorted, 500)) {
+    const now = databaseNow(db);
+    await db('reconcile_queue')
+      .insert(
+        chunk.map((request) => ({
+          kind: request.kind,
+          key: request.key,
+          version: randomVersion(),
+          priority: priorities[why.priority],
+          not_before: now,
+          router_id: request.routerId ?? null,
+          requested_by: why.requestedBy,
+          requested_at: now,
+        })),
+      )
+      .onConflict(['kind', 'key'])
+      .merge({
+        version: db.raw('VALUES(version)'),
+        priority: db.raw('GREATEST(priority, VALUES(priority))'),
+        not_before: db.raw('VALUES(not_before)'),
+        router_id: db.raw('VALUES(router_id)'),
+        requested_by: db.raw('VALUES(requested_by)'),
+        requested_at: db.raw('VALUES(requested_at)'),
+        attempts: 0,
+        is_parked: false,
+      });
+  }
+}
+
+/** 63 random bits, as decimal text. */
+export function randomVersion(): string {
+  return (randomBytes(8).readBigUInt64BE() >> 1n).toString();
+}
