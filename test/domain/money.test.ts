@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { basisPointsOf, divideHalfUp, formatMinor, parseMinor, splitByWeights } from '../../src/domain/money.ts';
+import {
+  basisPointsOf,
+  divideHalfUp,
+  formatMinor,
+  parseMinor,
+  splitByWeights,
+} from '../../src/domain/money.ts';
 
 describe('money', () => {
   it('splitByWeights, of 300.00 over 15 and 16 days of March, gives the reference parts', () => {
@@ -10,7 +16,7 @@ describe('money', () => {
   it('splitByWeights, of any amount, adds up to it', () => {
     fc.assert(
       fc.property(
-        fc.bigInt({ min: -10n ** 12n, max: 10n ** 12n }),
+        fc.bigInt({ min: -(10n ** 12n), max: 10n ** 12n }),
         fc.array(fc.bigInt({ min: 1n, max: 1000n }), { minLength: 1, maxLength: 12 }),
         (amount, weights) => splitByWeights(amount, weights).reduce((sum, part) => sum + part, 0n) === amount,
       ),
@@ -27,7 +33,7 @@ describe('money', () => {
   it('formatMinor and parseMinor, for 0, 2 and 3 decimals, undo each other', () => {
     fc.assert(
       fc.property(
-        fc.bigInt({ min: -10n ** 14n, max: 10n ** 14n }),
+        fc.bigInt({ min: -(10n ** 14n), max: 10n ** 14n }),
         fc.constantFrom(0, 2, 3),
         (amount, exponent) => parseMinor(formatMinor(amount, exponent), exponent) === amount,
       ),
