@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS session_access (
   redial_fingerprint CHAR(12) NOT NULL,
   generation BIGINT UNSIGNED NOT NULL,
   acknowledged_at DATETIME(3) NULL,
+  unanswered_at DATETIME(3) NULL COMMENT 'a CoA was sent and not answered: what the session has is unknown until one is',
   claimed_gone_at DATETIME(3) NULL COMMENT 'the router said 503; a later interim re-opens the question'
 );
 
