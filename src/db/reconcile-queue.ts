@@ -1,0 +1,340 @@
+import { randomBytes } from 'node:crypto';
+import type { Knex } from 'knex';
+import { attemptsMax, backoffMs } from '../domain/backoff.ts';
+import { chunksOf, type Db, inTransaction, type Trx } from './knex.ts';
+import { databaseNow, databaseNowPlus } from './leases.ts';
+import { type ReconcileKind, randomVersion } from './reconcile-requests.ts';
+
+/** A key that this worker may look at until its lease ends. Version and token together say "still the same wish". */
+export interface Claim {
+  readonly id: string;
+  readonly kind: ReconcileKind;
+  /** Login id, radacctid or router id. */
+  readonly key: string;
+  readonly version: string;
+  readonly token: string;
+  readonly attempts: number;
+  readonly priority: number;
+  readonly routerId: string | null;
+  /** Correlation id of what asked last. */
+  readonly requestedBy: string;
+}
+
+/**
+ * Takes up to `limit` due keys of a kind under a lease, the highest priority first. Several workers on several hosts get
+ * disjoint batches: rows that another is just claiming are skipped, and claimed ones are left until their lease ends, in
+ * the database's time. Sessions of a router whose breaker is open are passed over, save one row when its probe is due
+ * and that router's lane asks.
+ */
+export async function claim(
+  db: Knex,
+  kind: ReconcileKind,
+  options: { limit: number; leaseMs: number; routerId?: string },
+): Promise<Claim[]> {
+  const breaker = kind === 'session' ? await breakersOf(db, options.routerId) : { open: [], isProbe: false };
+  if (options.routerId !== undefined && breaker.open.length > 0) return [];
+  const limit = breaker.isProbe ? Math.min(options.limit, 1) : options.limit;
+  const token = randomBytes(16).toString('hex');
+  return inTransaction(db, async (trx) => {
+    const rows = await dueRows(trx, kind, { ...options, limit, passOver: breaker.open });
+    if (rows.length === 0) return [];
+    // Conditional although the rows are locked: on Galera the other claimer's lock is not seen, only its write.
+    await trx('reconcile_queue')
+      .whereIn(
+        'id',
+        rows.map((row) => row.id),
+      )
+      .andWhere((free) => isFree(trx, free))
+      .update({ claim_token: token, locked_until: databaseNowPlus(trx, options.leaseMs) });
+    return rows.map((row) => claimOf(row, token));
+  });
+}
+
+interface QueueRow {
+  id: string;
+  kind: ReconcileKind;
+  key: string;
+  version: string;
+  priority: number;
+  attempts: number;
+  router_id: string | null;
+  requested_by: string;
+}
+
+function claimOf(row: QueueRow, token: string): Claim {
+  return {
+    id: row.id,
+    kind: row.kind,
+    key: row.key,
+    version: row.version,
+    token,
+    attempts: row.attempts,
+    priority: row.priority,
+    routerId: row.router_id,
+    requestedBy: row.requested_by,
+  };
+}
+
+function dueRows(
+  trx: Trx,
+  kind: ReconcileKind,
+  options: { limit: number; routerId?: string; passOver: readonly string[] },
+): Promise<QueueRow[]> {
+  const query = trx('reconcile_queue')
+    .select<QueueRow[]>('id', 'kind', 'key', 'version', 'priority', 'attempts', 'router_id', 'requested_by')
+    .where({ kind, is_parked: false })
+    .andWhere('not_before', '<=', databaseNow(trx))
+    .andWhere((free) => isFree(trx, free))
+    .orderBy([
+      { column: 'priority', order: 'desc' },
+      { column: 'not_before', order: 'asc' },
+    ])
+    .limit(options.limit)
+    .forUpdate()
+    .skipLocked();
+  if (options.routerId !== undefined) void query.andWhere({ router_id: options.routerId });
+  if (options.passOver.length > 0) {
+    void query.andWhere((sub) => sub.whereNull('router_id').orWhereNotIn('router_id', [...options.passOver]));
+  }
+  return query;
+}
+
+function isFree(db: Db, query: Knex.QueryBuilder): void {
+  void query.whereNull('locked_until').orWhere('locked_until', '<', databaseNow(db));
+}
+
+/** Routers to pass over; read without a lock, because a breaker that moves meanwhile is met again by its lane. */
+async function breakersOf(
+  db: Knex,
+  routerId: string | undefined,
+): Promise<{ open: string[]; isProbe: boolean }> {
+  const query = db('router_lane')
+    .select<{ router_id: string; is_due: number | string | null }[]>('router_id', {
+      is_due: db.raw('probe_at IS NOT NULL AND probe_at <= ?', [databaseNow(db)]),
+    })
+    .where({ breaker: 'open' });
+  const rows = await (routerId === undefined ? query : query.andWhere({ router_id: routerId }));
+  const isProbe = routerId !== undefined && rows.some((row) => Number(row.is_due) === 1);
+  return { open: isProbe ? [] : rows.map((row) => row.router_id), isProbe };
+}
+
+/**
+ * Of these claims, those whose wish is still the one that was claimed; a key with a newer wish, or one whose lease went
+ * to another worker, is dropped. The rows stay locked until the transaction ends, so what it writes is what was wanted
+ * when it commits: a newer wish waits for the COMMIT and survives it.
+ */
+export async function stillWanted(trx: Trx, claims: readonly Claim[]): Promise<Claim[]> {
+  const wanted: Claim[] = [];
+  // In the order of keys, as requests come in: two transactions that meet then wait instead of deadlocking.
+  const sorted = [...claims].sort((a, b) => a.kind.localeCompare(b.kind) || compareKeys(a, b));
+  for (const chunk of chunksOf(sorted, 500)) {
+    const rows = await trx('reconcile_queue')
+      .select<{ id: string; version: string; claim_token: string | null }[]>('id', 'version', 'claim_token')
+      .whereIn('kind', [...new Set(chunk.map((one) => one.kind))])
+      .whereIn(
+        'key',
+        chunk.map((one) => one.key),
+      )
+      .forUpdate();
+    const seen = new Map(rows.map((row) => [row.id, row]));
+    wanted.push(
+      ...chunk.filter((one) => {
+        const row = seen.get(one.id);
+        return row?.version === one.version && row.claim_token === one.token;
+      }),
+    );
+  }
+  return wanted;
+}
+
+function compareKeys(a: Claim, b: Claim): number {
+  return Number(BigInt(a.key) - BigInt(b.key));
+}
+
+/** Done: deletes the wishes that were claimed. A newer wish for the same key survives and can be claimed at once. */
+export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
+  for (const chunk of chunksOf(byId(claims), 500)) {
+    const [result] = await db.raw<[{ affectedRows: number }]>(
+      `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
+       ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
+      chunk.flatMap((one) => [one.id, one.version, one.token]),
+    );
+    if (result.affectedRows < chunk.length) await unlock(db, chunk);
+  }
+}
+
+/**
+ * The look failed: try again later, a little later each time, spread so that what failed together does not come back
+ * together. After the last attempt the row is parked under Needs attention and stays. A newer wish starts afresh.
+ */
+export async function fail(
+  db: Db,
+  failures: readonly { claim: Claim; error: string }[],
+  random: () => number = Math.random,
+): Promise<void> {
+  const sorted = [...failures].sort((a, b) => compareIds(a.claim, b.claim));
+  for (const chunk of chunksOf(sorted, 500)) {
+    const claims = chunk.map((one) => one.claim);
+    const seen = chunk
+      .map(() => `${seenColumns}, CAST(? AS SIGNED) AS wait_ms, ? AS error`)
+      .join(' UNION ALL ');
+    await db.raw(
+      `UPDATE reconcile_queue q JOIN (${seen}) seen
+       ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
+       SET q.attempts = q.attempts + 1, q.is_parked = q.attempts >= ?, q.last_error = seen.error,
+           q.not_before = ? + INTERVAL (seen.wait_ms * 1000) MICROSECOND, q.claim_token = NULL, q.locked_until = NULL`,
+      [
+        ...chunk.flatMap(({ claim: one, error }) => [
+          one.id,
+          one.version,
+          one.token,
+          backoffMs(one.attempts, random()),
+          error.slice(0, 190),
+        ]),
+        attemptsMax,
+        databaseNow(db),
+      ],
+    );
+    await unlock(db, claims);
+  }
+}
+
+/** Gives keys back without counting a failure, at the earliest after `delayMs`. A newer wish is not delayed. */
+export async function release(db: Db, claims: readonly Claim[], delayMs = 0): Promise<void> {
+  for (const chunk of chunksOf(byId(claims), 500)) {
+    await db.raw(
+      `UPDATE reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
+       ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
+       SET q.not_before = ?, q.claim_token = NULL, q.locked_until = NULL`,
+      [...chunk.flatMap((one) => [one.id, one.version, one.token]), databaseNowPlus(db, delayMs)],
+    );
+    await unlock(db, chunk);
+  }
+}
+
+/** Keeps keys for another lease while a slow look goes on. Gives the claims that were still this worker's. */
+export async function renew(db: Knex, claims: readonly Claim[], leaseMs: number): Promise<Claim[]> {
+  const kept: Claim[] = [];
+  for (const chunk of chunksOf(byId(claims), 500)) {
+    const ids = chunk.map((one) => one.id);
+    const tokens = [...new Set(chunk.map((one) => one.token))];
+    await db('reconcile_queue')
+      .whereIn('id', ids)
+      .whereIn('claim_token', tokens)
+      .update({ locked_until: databaseNowPlus(db, leaseMs) });
+    const mine = new Set(
+      await db('reconcile_queue').whereIn('id', ids).whereIn('claim_token', tokens).pluck<string[]>('id'),
+    );
+    kept.push(...chunk.filter((one) => mine.has(one.id)));
+  }
+  return kept;
+}
+
+async function unlock(db: Db, claims: readonly Claim[]): Promise<void> {
+  await db('reconcile_queue')
+    .whereIn(
+      'id',
+      claims.map((one) => one.id),
+    )
+    .whereIn('claim_token', [...new Set(claims.map((one) => one.token))])
+    .update({ claim_token: null, locked_until: null });
+}
+
+// Cast, because MariaDB compares a number with a text as floating point, and versions have 63 bits.
+const seenColumns = 'SELECT CAST(? AS UNSIGNED) AS id, CAST(? AS UNSIGNED) AS version, ? AS token';
+
+function seenTable(count: number): string {
+  return Array.from({ length: count }, () => seenColumns).join(' UNION ALL ');
+}
+
+function byId(claims: readonly Claim[]): Claim[] {
+  return [...claims].sort(compareIds);
+}
+
+function compareIds(a: Claim, b: Claim): number {
+  return Number(BigInt(a.id) - BigInt(b.id));
+}
+
+/** A router answers again: its waiting and parked session keys become due now. Gives how many. */
+export async function wakeKeysOfRouters(db: Db, routerIds: readonly string[]): Promise<number> {
+  if (routerIds.length === 0) return 0;
+  return db('reconcile_queue')
+    .where({ kind: 'session' })
+    .whereIn('router_id', [...routerIds])
+    .andWhere((query) => query.where({ is_parked: true }).orWhere('not_before', '>', databaseNow(db)))
+    .update({ not_before: databaseNow(db), attempts: 0, is_parked: false });
+}
+
+/** What was given up on, oldest first: the list under Network, Needs attention. */
+export interface ParkedKey {
+  id: string;
+  kind: ReconcileKind;
+  key: string;
+  routerId: string | null;
+  attempts: number;
+  requestedBy: string;
+  requestedAt: string;
+  lastError: string | null;
+}
+
+export async function needsAttention(db: Db, limit = 500): Promise<ParkedKey[]> {
+  return db('reconcile_queue')
+    .select<ParkedKey[]>('id', 'kind', 'key', 'attempts', {
+      routerId: 'router_id',
+      requestedBy: 'requested_by',
+      requestedAt: 'requested_at',
+      lastError: 'last_error',
+    })
+    .whereIn('kind', ['login', 'session', 'router'])
+    .andWhere({ is_parked: true })
+    .orderBy('requested_at')
+    .limit(limit);
+}
+
+/** Somebody asks again for a parked key: it starts afresh. False when it is not parked. */
+export async function retryParked(db: Db, id: string): Promise<boolean> {
+  const changed = await db('reconcile_queue')
+    .where({ id, is_parked: true })
+    .update({
+      version: randomVersion(),
+      not_before: databaseNow(db),
+      attempts: 0,
+      is_parked: false,
+      claim_token: null,
+      locked_until: null,
+    });
+  return changed === 1;
+}
+
+export interface QueueDepth {
+  kind: ReconcileKind;
+  waiting: number;
+  parked: number;
+  /** Rows that failed at least once and will be tried again. */
+  failing: number;
+  /** Age of the oldest wish that waits, in ms; null when none does. */
+  oldestMs: number | null;
+}
+
+export async function queueDepth(db: Db): Promise<QueueDepth[]> {
+  const rows = await db('reconcile_queue')
+    .select<
+      { kind: ReconcileKind; waiting: string; parked: string; failing: string; oldest_us: string | null }[]
+    >('kind', {
+      waiting: db.raw('SUM(is_parked = 0)'),
+      parked: db.raw('SUM(is_parked = 1)'),
+      failing: db.raw('SUM(is_parked = 0 AND attempts > 0)'),
+      oldest_us: db.raw('TIMESTAMPDIFF(MICROSECOND, MIN(IF(is_parked, NULL, requested_at)), ?)', [
+        databaseNow(db),
+      ]),
+    })
+    .groupBy('kind')
+    .orderBy('kind');
+  return rows.map((row) => ({
+    kind: row.kind,
+    waiting: Number(row.waiting),
+    parked: Number(row.parked),
+    failing: Number(row.failing),
+    oldestMs: row.oldest_us === null ? null : Math.max(0, Math.round(Number(row.oldest_us) / 1000)),
+  }));
+}
