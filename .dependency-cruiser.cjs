@@ -48,6 +48,12 @@ module.exports = {
       to: { path: '^src/', pathNot: '^src/(clock|errors|log|config)\\.ts$' },
     },
     {
+      name: 'only-reconcile-sends-coa-or-changes-a-router',
+      severity: 'error',
+      from: { pathNot: '^src/(reconcile/|adapters/|app\\.ts$|main\\.ts$)' },
+      to: { path: '^src/adapters/(radius|routeros|freeradius)/' },
+    },
+    {
       name: 'only-reconcile-writes-radius-rows',
       severity: 'error',
       from: { pathNot: '^src/(reconcile|db)/' },
