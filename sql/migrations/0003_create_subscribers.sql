@@ -68,7 +68,7 @@ CREATE TABLE IF NOT EXISTS suspension (
   opened_by_run_id BIGINT UNSIGNED NULL,
   closed_at DATETIME(3) NULL,
   closed_by VARCHAR(80) NULL,
-  closed_because ENUM('paid','credited','voided','written_off','promise','lifted','rolled_back','terminated') NULL,
+  closed_because ENUM('paid','credited','voided','written_off','promise','lifted','rolled_back','terminated','repaired') NULL,
   closed_by_payment_id BIGINT UNSIGNED NULL,
   note VARCHAR(255) NOT NULL DEFAULT '',
   open_cause VARCHAR(16) AS (IF(closed_at IS NULL, cause, NULL)) PERSISTENT,
