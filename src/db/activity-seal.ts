@@ -58,7 +58,7 @@ async function sealBefore(db: Knex, day: string): Promise<Seal | undefined> {
 }
 
 async function firstDay(db: Knex): Promise<Day | undefined> {
-  const row = (await db('activity').orderBy('id').first('at')) as { at: string } | undefined;
+  const row = await db('activity').orderBy('id').first<{ at: string } | undefined>('at');
   return row === undefined ? undefined : (row.at.slice(0, 10) as Day);
 }
 
