@@ -109,12 +109,11 @@ async function breakersOf(
   routerId: string | undefined,
 ): Promise<{ open: string[]; isProbe: boolean }> {
   const query = db('router_lane')
-    .select<{ router_id: string; is_due: number | string | null }[]>('router_id', {
-      is_due: db.raw('probe_at IS NOT NULL AND probe_at <= ?', [databaseNow(db)]),
-    })
+    .select('router_id', db.raw('(probe_at IS NOT NULL AND probe_at <= ?) AS is_due', [databaseNow(db)]))
     .where({ breaker: 'open' });
-  const rows = await (routerId === undefined ? query : query.andWhere({ router_id: routerId }));
-  const isProbe = routerId !== undefined && rows.some((row) => Number(row.is_due) === 1);
+  if (routerId !== undefined) void query.andWhere({ router_id: routerId });
+  const rows = (await query) as { router_id: string; is_due: number }[];
+  const isProbe = routerId !== undefined && rows.some((row) => row.is_due === 1);
   return { open: isProbe ? [] : rows.map((row) => row.router_id), isProbe };
 }
 
@@ -154,12 +153,12 @@ function compareKeys(a: Claim, b: Claim): number {
 /** Done: deletes the wishes that were claimed. A newer wish for the same key survives and can be claimed at once. */
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
-    const [result] = await db.raw<[{ affectedRows: number }]>(
+    const result: { affectedRows: number }[] = await db.raw(
       `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
        ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
       chunk.flatMap((one) => [one.id, one.version, one.token]),
     );
-    if (result.affectedRows < chunk.length) await unlock(db, chunk);
+    if ((result[0]?.affectedRows ?? 0) < chunk.length) await unlock(db, chunk);
   }
 }
 
@@ -176,27 +175,30 @@ export async function fail(
   for (const chunk of chunksOf(sorted, 500)) {
     const claims = chunk.map((one) => one.claim);
     const seen = chunk
-      .map(() => `${seenColumns}, CAST(? AS SIGNED) AS wait_ms, ? AS error`)
+      .map(() => `${seenColumns}, ? AS attempts, ? AS is_parked, ? AS wait_ms, ? AS error`)
       .join(' UNION ALL ');
     await db.raw(
       `UPDATE reconcile_queue q JOIN (${seen}) seen
        ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
-       SET q.attempts = q.attempts + 1, q.is_parked = q.attempts >= ?, q.last_error = seen.error,
+       SET q.attempts = seen.attempts, q.is_parked = seen.is_parked, q.last_error = seen.error,
            q.not_before = ? + INTERVAL (seen.wait_ms * 1000) MICROSECOND, q.claim_token = NULL, q.locked_until = NULL`,
-      [
-        ...chunk.flatMap(({ claim: one, error }) => [
-          one.id,
-          one.version,
-          one.token,
-          backoffMs(one.attempts, random()),
-          error.slice(0, 190),
-        ]),
-        attemptsMax,
-        databaseNow(db),
-      ],
+      [...chunk.flatMap((failure) => failureValues(failure, random())), databaseNow(db)],
     );
     await unlock(db, claims);
   }
+}
+
+function failureValues({ claim: one, error }: { claim: Claim; error: string }, random: number) {
+  const attempts = one.attempts + 1;
+  return [
+    one.id,
+    one.version,
+    one.token,
+    attempts,
+    attempts >= attemptsMax,
+    backoffMs(one.attempts, random),
+    error.slice(0, 190),
+  ];
 }
 
 /** Gives keys back without counting a failure, at the earliest after `delayMs`. A newer wish is not delayed. */
@@ -317,19 +319,13 @@ export interface QueueDepth {
 }
 
 export async function queueDepth(db: Db): Promise<QueueDepth[]> {
-  const rows = await db('reconcile_queue')
-    .select<
-      { kind: ReconcileKind; waiting: string; parked: string; failing: string; oldest_us: string | null }[]
-    >('kind', {
-      waiting: db.raw('SUM(is_parked = 0)'),
-      parked: db.raw('SUM(is_parked = 1)'),
-      failing: db.raw('SUM(is_parked = 0 AND attempts > 0)'),
-      oldest_us: db.raw('TIMESTAMPDIFF(MICROSECOND, MIN(IF(is_parked, NULL, requested_at)), ?)', [
-        databaseNow(db),
-      ]),
-    })
-    .groupBy('kind')
-    .orderBy('kind');
+  const [rows = []]: DepthRow[][] = await db.raw(
+    `SELECT kind, SUM(is_parked = 0) AS waiting, SUM(is_parked = 1) AS parked,
+            SUM(is_parked = 0 AND attempts > 0) AS failing,
+            TIMESTAMPDIFF(MICROSECOND, MIN(IF(is_parked, NULL, requested_at)), ?) AS oldest_us
+     FROM reconcile_queue GROUP BY kind ORDER BY kind`,
+    [databaseNow(db)],
+  );
   return rows.map((row) => ({
     kind: row.kind,
     waiting: Number(row.waiting),
@@ -337,4 +333,12 @@ export async function queueDepth(db: Db): Promise<QueueDepth[]> {
     failing: Number(row.failing),
     oldestMs: row.oldest_us === null ? null : Math.max(0, Math.round(Number(row.oldest_us) / 1000)),
   }));
+}
+
+interface DepthRow {
+  kind: ReconcileKind;
+  waiting: string;
+  parked: string;
+  failing: string;
+  oldest_us: string | null;
 }
