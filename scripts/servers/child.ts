@@ -62,6 +62,19 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** Whether nobody has the port on loopback, for TCP and UDP. */
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await isTcpFree(port)) && (await isUdpFree(port));
+}
+
+function isTcpFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
 function freeTcpPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { freePort, type ServerChild, startChild, until } from './child.ts';
 import { findProgram, makeFolder, serverAccount } from './place.ts';
 
-export interface PrivateMariaDb {
+export interface MariaDbHandle {
   port: number;
   folder: string;
-  child: ServerChild;
   /** The account that Sluice uses: all rights on databases whose names begin with sluice. */
   user: string;
   password: string;
@@ -16,6 +15,10 @@ export interface PrivateMariaDb {
   createDatabase(name: string): Promise<void>;
   /** A statement as the server's root, for accounts and for faults in tests. */
   asRoot(statement: string): Promise<void>;
+}
+
+export interface PrivateMariaDb extends MariaDbHandle {
+  child: ServerChild;
   stop(): Promise<void>;
 }
 
@@ -40,40 +43,71 @@ export async function startMariaDb(
     install(configFile, folder, account);
     writeFileSync(marker, '');
   }
-  const child = startChild(required('mariadbd'), [`--defaults-file=${configFile}`], {
+  const child = startChild(required('mariadbd'), [mariaDbMark(folder)], {
     account,
     logFile: join(folder, 'mariadbd.log'),
     ...(options.isDetached === undefined ? {} : { isDetached: options.isDetached }),
   });
-  const socketPath = join(folder, 'mysqld.sock');
+  const handle = handleOf(folder, port, options.password);
+  const isUp = () =>
+    handle.asRoot('DO 0').then(
+      () => true,
+      () => false,
+    );
+  await until('MariaDB', isUp, { timeoutMs: 60_000, child });
+  await makeAccount(handle);
+  return { ...handle, child, stop: () => child.stop() };
+}
+
+/** The argument that only the server of this folder has in its command line. */
+export function mariaDbMark(folder: string): string {
+  return `--defaults-file=${join(folder, 'my.cnf')}`;
+}
+
+/** A server of `folder` that runs already. */
+export async function attachMariaDb(folder: string, port: number, password: string): Promise<MariaDbHandle> {
+  const handle = handleOf(folder, port, password);
+  await until(
+    'MariaDB',
+    () =>
+      handle.asRoot('DO 0').then(
+        () => true,
+        () => false,
+      ),
+    { timeoutMs: 60_000 },
+  );
+  await makeAccount(handle);
+  return handle;
+}
+
+function handleOf(folder: string, port: number, password: string): MariaDbHandle {
   const asRoot = async (statement: string) => {
-    const connection = await mysql.createConnection({ socketPath, user: 'root' });
+    const connection = await mysql.createConnection({
+      socketPath: join(folder, 'mysqld.sock'),
+      user: 'root',
+    });
     try {
       await connection.query(statement);
     } finally {
       await connection.end();
     }
   };
-  const isUp = () =>
-    asRoot('DO 0').then(
-      () => true,
-      () => false,
-    );
-  await until('MariaDB', isUp, { timeoutMs: 60_000, child });
-  await asRoot(`CREATE OR REPLACE USER sluice@'127.0.0.1' IDENTIFIED BY '${options.password}'`);
-  await asRoot("GRANT ALL ON `sluice%`.* TO sluice@'127.0.0.1' WITH GRANT OPTION");
-  await asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
   return {
     port,
     folder,
-    child,
     user: 'sluice',
-    password: options.password,
+    password,
     asRoot,
     createDatabase: (name) =>
       asRoot(`CREATE DATABASE IF NOT EXISTS \`${name}\` CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin`),
-    stop: () => child.stop(),
   };
+}
+
+async function makeAccount({ asRoot, password }: MariaDbHandle): Promise<void> {
+  await asRoot(`CREATE USER IF NOT EXISTS sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
+  await asRoot(`ALTER USER sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
+  await asRoot("GRANT ALL ON `sluice%`.* TO sluice@'127.0.0.1' WITH GRANT OPTION");
+  await asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
 }
 
 function writeConfig(
@@ -121,15 +155,4 @@ function required(program: string): string {
   const path = findProgram(program);
   if (path === undefined) throw new Error(`${program} is not installed: apt-get install mariadb-server`);
   return path;
-}
-
-/** The pid that a MariaDB of this folder wrote, if that process still lives. */
-export function runningPid(pidFile: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(pidFile, 'utf8').trim());
-    process.kill(pid, 0);
-    return pid;
-  } catch {
-    return undefined;
-  }
 }

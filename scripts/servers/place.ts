@@ -23,10 +23,12 @@ export function serverAccount(name: 'mysql' | 'freerad'): Account | undefined {
 }
 
 /**
- * Where servers keep their data: `var/` of the clone, or, where the clone is below a folder that only root may enter,
+ * Where servers keep their data: $SLUICE_DATA if that is set, else `var/` of the clone, or, where the clone is below a folder that only root may enter,
  * a folder of this clone's own under /var/lib, since a server that gave up root could not reach the first.
  */
 export function dataRoot(): string {
+  const chosen = process.env['SLUICE_DATA'];
+  if (chosen !== undefined && chosen !== '') return resolve(chosen);
   if (process.getuid?.() === 0 && !everyoneMayEnter(projectRoot)) {
     const mark = createHash('sha256').update(projectRoot).digest('hex').slice(0, 8);
     return `/var/lib/sluice-${mark}`;
