@@ -103,11 +103,12 @@ function handleOf(folder: string, port: number, password: string): MariaDbHandle
   };
 }
 
-async function makeAccount({ asRoot, password }: MariaDbHandle): Promise<void> {
-  await asRoot(`CREATE USER IF NOT EXISTS sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
-  await asRoot(`ALTER USER sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
-  await asRoot("GRANT ALL ON `sluice%`.* TO sluice@'127.0.0.1' WITH GRANT OPTION");
-  await asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
+async function makeAccount(handle: MariaDbHandle): Promise<void> {
+  const { password } = handle;
+  await handle.asRoot(`CREATE USER IF NOT EXISTS sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
+  await handle.asRoot(`ALTER USER sluice@'127.0.0.1' IDENTIFIED BY '${password}'`);
+  await handle.asRoot("GRANT ALL ON `sluice%`.* TO sluice@'127.0.0.1' WITH GRANT OPTION");
+  await handle.asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
 }
 
 function writeConfig(
