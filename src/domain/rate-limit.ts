@@ -72,13 +72,31 @@ export function formatRateLimit(rate: RateLimit): string {
   return groups.join(' ');
 }
 
-/** The same limit in both directions or less: what two throttles at once leave. Bursts and guarantees are dropped. */
+/**
+ * What two limits at once leave. Where one is not faster than the other in any direction, bursts included, it is that
+ * one, as it is; otherwise the slower rate of each direction, without bursts and guarantees.
+ */
 export function slowerOf(a: RateLimit, b: RateLimit): RateLimit {
-  if (formatRateLimit(a) === formatRateLimit(b)) return checked(a);
+  if (isWithin(a, b)) return checked(a);
+  if (isWithin(b, a)) return checked(b);
   return {
     uploadBps: Math.min(a.uploadBps, b.uploadBps),
     downloadBps: Math.min(a.downloadBps, b.downloadBps),
   };
+}
+
+/** Whether `inner` never lets more through than `outer` would. */
+export function isWithin(inner: RateLimit, outer: RateLimit): boolean {
+  return (
+    inner.uploadBps <= outer.uploadBps &&
+    inner.downloadBps <= outer.downloadBps &&
+    peakOf(inner, 'uploadBps') <= peakOf(outer, 'uploadBps') &&
+    peakOf(inner, 'downloadBps') <= peakOf(outer, 'downloadBps')
+  );
+}
+
+function peakOf(rate: RateLimit, direction: 'uploadBps' | 'downloadBps'): number {
+  return Math.max(rate[direction], rate.burst?.[direction] ?? 0);
 }
 
 function burstOf(

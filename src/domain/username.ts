@@ -4,10 +4,11 @@
  * hand and is taken off, space inside is not. Throws RangeError with the rule.
  */
 export function parseUsername(text: string): string {
-  const username = text.trim().toLowerCase();
+  const typed = text.replace(/^ +| +$/g, '');
+  const username = typed.toLowerCase();
   if (username === '') throw new RangeError('a username has 1 to 64 characters');
   // Tested before folding too: some letters outside of ASCII fold into it (U+212A, the Kelvin sign, becomes k).
-  if (!/^[\x21-\x7e]+$/.test(text.trim())) {
+  if (!/^[\x21-\x7e]+$/.test(typed)) {
     throw new RangeError('a username has printable ASCII characters only, and no spaces');
   }
   if (username.length > 64) throw new RangeError('a username has 1 to 64 characters');

@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { formatRateLimit, parseRateLimit, type RateLimit, slowerOf } from '../../src/domain/rate-limit.ts';
+import {
+  formatRateLimit,
+  isWithin,
+  parseRateLimit,
+  type RateLimit,
+  slowerOf,
+} from '../../src/domain/rate-limit.ts';
 
 const [k, M] = [1000, 1_000_000];
 
@@ -126,12 +132,20 @@ describe('domain/rate-limit', () => {
     expect(() => formatRateLimit({ uploadBps: 1, downloadBps: Number.NaN })).to.throw(RangeError, 'rate:');
   });
 
+  it('slowerOf, when one limit is within the other, keeps it as it is, burst and all', () => {
+    const slow = parseRateLimit('512k/1M 1M/2M 512k/1M 8/8');
+    expect(slowerOf(slow, parseRateLimit('5M/20M'))).to.deep.equal(slow);
+    expect(slowerOf(parseRateLimit('5M/20M'), slow)).to.deep.equal(slow);
+    expect(slowerOf(slow, parseRateLimit('1M/1500k'))).to.deep.equal(parseRateLimit('512k/1M'));
+  });
+
   it('slowerOf, of two throttles, is never faster than either', () => {
     fc.assert(
       fc.property(anyRate(), anyRate(), (a, b) => {
         const slower = slowerOf(a, b);
         expect(slower.uploadBps).to.equal(Math.min(a.uploadBps, b.uploadBps));
         expect(slower.downloadBps).to.equal(Math.min(a.downloadBps, b.downloadBps));
+        expect(isWithin(slower, a) && isWithin(slower, b)).to.equal(true);
         expect(slowerOf(a, a)).to.deep.equal(a);
       }),
     );
