@@ -94,7 +94,7 @@ function answerAt(facts: AccessFacts, now: Date): Answer {
 
 function slowest(throttles: readonly Answer[], packageRate: RateLimit | null): Answer {
   const slow = throttles.reduce((held, next) => {
-    if (held.access.kind !== 'throttled' || next.access.kind !== 'throttled') return slowest;
+    if (held.access.kind !== 'throttled' || next.access.kind !== 'throttled') return held;
     const rate = slowerOf(held.access.rate, next.access.rate);
     const isNextSlower = next.access.rate.downloadBps < held.access.rate.downloadBps;
     return { access: { kind: 'throttled', rate }, reason: isNextSlower ? next.reason : held.reason };
