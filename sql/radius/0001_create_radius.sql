@@ -99,6 +99,7 @@ CREATE TABLE IF NOT EXISTS radacct (
   class VARCHAR(128) NULL COMMENT 'S1.login.access.redial.nonce, as text',
   router_id BIGINT UNSIGNED NULL,
   claimed_nas_address VARCHAR(45) NULL,
+  stop_seen BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'a Stop came: nothing opens this row again. Closed without one, an interim opens it',
   UNIQUE KEY radacct_unique (acctuniqueid),
   KEY radacct_user (username, acctstoptime),
   KEY radacct_router (router_id, acctstoptime),
@@ -119,7 +120,9 @@ CREATE TABLE IF NOT EXISTS radpostauth (
   router_id BIGINT UNSIGNED NULL,
   nasipaddress VARCHAR(45) NOT NULL DEFAULT '',
   minute BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'minutes since 1970, of the server',
-  UNIQUE KEY radpostauth_once (username, reason, minute),
+  slot VARCHAR(64) NULL COMMENT 'the name; for names that are no login''s, the source and one of 256',
+  UNIQUE KEY radpostauth_once (slot, reason, minute),
+  KEY radpostauth_user (username, authdate),
   KEY radpostauth_date (authdate),
   KEY radpostauth_router (router_id, authdate)
 );
