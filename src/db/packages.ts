@@ -1,0 +1,259 @@
+import type { PackageId } from '../domain/ids.ts';
+import type { SuspensionEffect } from '../domain/access-types.ts';
+import { asId, operatorReseller } from '../domain/ids.ts';
+import type { Db, Trx } from './knex.ts';
+import { databaseNow } from './leases.ts';
+import { type Priority, priorities } from './reconcile-requests.ts';
+
+export type CatalogTable =
+  'tax_rate' | 'billing_profile' | 'ipv4_pool' | 'ppp_profile' | 'master_package' | 'package';
+
+/** Inserts one row of the catalogue and gives its id. */
+export async function insertCatalogRow(
+  trx: Trx,
+  table: CatalogTable,
+  row: Record<string, string | number | boolean | null>,
+): Promise<string> {
+  const [id] = await trx(table).insert(row);
+  return String(id);
+}
+
+/** The id of the row with that name, or undefined. */
+export async function catalogIdByName(
+  db: Db,
+  table: CatalogTable,
+  name: string,
+): Promise<string | undefined> {
+  const query = db(table).where({ name }).select<{ id: string }[]>('id').orderBy('id', 'desc').limit(1);
+  return (await query)[0]?.id;
+}
+
+/** Names for "must be one of": the first twenty. */
+export async function catalogNames(db: Db, table: CatalogTable): Promise<string[]> {
+  return db(table).orderBy('name').limit(20).pluck<string[]>('name');
+}
+
+/** The tax rate of that name that applies on the day; undefined where none has begun yet. */
+export async function taxRateOn(db: Db, name: string, day: string): Promise<string | undefined> {
+  const rows = await db('tax_rate')
+    .where({ name })
+    .where('effective_on', '<=', day)
+    .orderBy('effective_on', 'desc')
+    .limit(1)
+    .select<{ id: string }[]>('id');
+  return rows[0]?.id;
+}
+
+export interface PoolRange {
+  routerId: string;
+  firstAddress: number;
+  lastAddress: number;
+  suspendedFirstAddress: number;
+  suspendedLastAddress: number;
+}
+
+export async function insertPoolRanges(
+  trx: Trx,
+  poolId: string,
+  ranges: readonly PoolRange[],
+): Promise<void> {
+  if (ranges.length === 0) return;
+  await trx('ipv4_pool_range').insert(
+    ranges.map((range) => ({
+      pool_id: poolId,
+      router_id: range.routerId,
+      first_address: range.firstAddress,
+      last_address: range.lastAddress,
+      suspended_first_address: range.suspendedFirstAddress,
+      suspended_last_address: range.suspendedLastAddress,
+    })),
+  );
+}
+
+/** The pool that holds one of the addresses from `first` to `last`, as normal or suspended range; on one router, or any. */
+export async function poolHolding(
+  db: Db,
+  first: number,
+  last: number,
+  routerId?: string,
+): Promise<string | undefined> {
+  const query = db('ipv4_pool_range as r')
+    .join('ipv4_pool as p', 'p.id', 'r.pool_id')
+    .where((or) => {
+      void or
+        .where((and) => void and.where('r.first_address', '<=', last).where('r.last_address', '>=', first))
+        .orWhere(
+          (and) =>
+            void and
+              .where('r.suspended_first_address', '<=', last)
+              .where('r.suspended_last_address', '>=', first),
+        );
+    })
+    .limit(1)
+    .select<{ name: string }[]>('p.name');
+  if (routerId !== undefined) void query.where('r.router_id', routerId);
+  return (await query)[0]?.name;
+}
+
+/** A live login with a static address in that range, or undefined. */
+export async function staticLoginWithin(db: Db, first: number, last: number): Promise<string | undefined> {
+  const rows = await db('login')
+    .whereNotNull('live_static_ipv4')
+    .whereRaw('INET_ATON(live_static_ipv4) BETWEEN ? AND ?', [first, last])
+    .limit(1)
+    .select<{ username: string }[]>('username');
+  return rows[0]?.username;
+}
+
+export async function liveRouterIdByName(db: Db, name: string): Promise<string | undefined> {
+  const rows = await db('router').where({ live_name: name }).limit(1).select<{ id: string }[]>('id');
+  return rows[0]?.id;
+}
+
+export interface PackageRow {
+  id: PackageId;
+  name: string;
+  masterPackage: string;
+  billingType: 'daily' | 'monthly';
+  customerType: 'pppoe' | 'hotspot' | 'static_ip' | 'other';
+  rateLimit: string | null;
+  pool: string | null;
+  pppProfile: string | null;
+  delegatedIpv6Pool: string | null;
+  customersPriceMinor: bigint;
+  operatorsPriceMinor: bigint;
+  taxName: string | null;
+  taxRateBp: number | null;
+  visibility: 'public' | 'private';
+  isRetired: boolean;
+}
+
+/** Packages with what their master package says, by name. */
+export async function listPackages(db: Db, filter: { name?: string } = {}): Promise<PackageRow[]> {
+  const query = db('package as p')
+    .join('master_package as m', 'm.id', 'p.master_package_id')
+    .leftJoin('ipv4_pool as i', 'i.id', 'm.pool_id')
+    .leftJoin('ppp_profile as f', 'f.id', 'm.ppp_profile_id')
+    .leftJoin('tax_rate as t', 't.id', 'p.tax_rate_id')
+    .where('p.reseller_id', operatorReseller)
+    .orderBy('p.name')
+    .limit(1000)
+    .select<Record<string, string | null>[]>('p.*', {
+      master: 'm.name',
+      billing_type: 'm.billing_type',
+      customer_type: 'm.customer_type',
+      rate_limit: 'm.rate_limit',
+      delegated_ipv6_pool: 'm.delegated_ipv6_pool',
+      pool: 'i.name',
+      profile: 'f.name',
+      tax: 't.name',
+      tax_bp: 't.rate_bp',
+    });
+  if (filter.name !== undefined) void query.where('p.name', filter.name);
+  return (await query).map((row) => ({
+    id: asId(row['id'] ?? ''),
+    name: row['name'] ?? '',
+    masterPackage: row['master'] ?? '',
+    billingType: row['billing_type'] as PackageRow['billingType'],
+    customerType: row['customer_type'] as PackageRow['customerType'],
+    rateLimit: row['rate_limit'] ?? null,
+    pool: row['pool'] ?? null,
+    pppProfile: row['profile'] ?? null,
+    delegatedIpv6Pool: row['delegated_ipv6_pool'] ?? null,
+    customersPriceMinor: BigInt(row['customers_price_minor'] ?? '0'),
+    operatorsPriceMinor: BigInt(row['operators_price_minor'] ?? '0'),
+    taxName: row['tax'] ?? null,
+    taxRateBp: row['tax_bp'] == null ? null : Number(row['tax_bp']),
+    visibility: row['visibility'] as PackageRow['visibility'],
+    isRetired: row['retired_at'] !== null,
+  }));
+}
+
+export interface BillingProfileRow {
+  id: string;
+  name: string;
+  dueDays: number;
+  graceDays: number;
+  overdueEffect: SuspensionEffect;
+  throttleRate: string | null;
+}
+
+export async function listBillingProfiles(db: Db): Promise<BillingProfileRow[]> {
+  const rows = await db('billing_profile')
+    .orderBy('name')
+    .limit(1000)
+    .select<Record<string, string | null>[]>();
+  return rows.map((row) => ({
+    id: row['id'] ?? '',
+    name: row['name'] ?? '',
+    dueDays: Number(row['due_days']),
+    graceDays: Number(row['grace_days']),
+    overdueEffect: row['overdue_effect'] as SuspensionEffect,
+    throttleRate: row['throttle_rate'] ?? null,
+  }));
+}
+
+/** The master package as stored, locked until the transaction ends. */
+export async function lockMasterPackage(
+  trx: Trx,
+  name: string,
+): Promise<Record<string, string | number | null> | undefined> {
+  return trx('master_package').where({ name }).forUpdate().first<Record<string, string | number | null>>();
+}
+
+export async function updateMasterPackage(
+  trx: Trx,
+  id: string,
+  changes: Record<string, string | number | null>,
+): Promise<void> {
+  await trx('master_package').where({ id }).update(changes);
+}
+
+/**
+ * Asks for every live login on packages of the master package: INSERT .. SELECT, five hundred logins a statement, so
+ * that no statement and no memory grows with the number of subscribers. Gives how many logins were asked for.
+ */
+export async function requestLoginsOfMasterPackage(
+  trx: Trx,
+  masterPackageId: string,
+  why: { priority: Priority; requestedBy: string },
+): Promise<number> {
+  let after = '0';
+  let count = 0;
+  for (;;) {
+    const ids = await trx('login as l')
+      .join('subscription as s', 's.id', 'l.subscription_id')
+      .join('package as p', 'p.id', 's.package_id')
+      .where('p.master_package_id', masterPackageId)
+      .whereNull('l.retired_at')
+      .where('l.id', '>', after)
+      .orderBy('l.id')
+      .limit(500)
+      .pluck<string[]>('l.id');
+    const last = ids.at(-1);
+    if (last === undefined) return count;
+    await requestLoginRange(trx, { masterPackageId, after, last }, why);
+    count += ids.length;
+    after = last;
+  }
+}
+
+/** Versions are random in the same way as those of requestReconcile: 63 bits. */
+async function requestLoginRange(
+  trx: Trx,
+  range: { masterPackageId: string; after: string; last: string },
+  why: { priority: Priority; requestedBy: string },
+): Promise<void> {
+  const now = databaseNow(trx);
+  await trx.raw(
+    `INSERT INTO reconcile_queue (kind, \`key\`, version, priority, not_before, requested_by, requested_at)
+     SELECT 'login', l.id, (CAST(FLOOR(RAND() * 2147483648) AS UNSIGNED) << 32) | CAST(FLOOR(RAND() * 4294967296) AS UNSIGNED), ?, ?, ?, ?
+       FROM login l JOIN subscription s ON s.id = l.subscription_id JOIN package p ON p.id = s.package_id
+      WHERE p.master_package_id = ? AND l.retired_at IS NULL AND l.id > ? AND l.id <= ?
+      ORDER BY l.id
+     ON DUPLICATE KEY UPDATE version = VALUES(version), priority = GREATEST(priority, VALUES(priority)),
+       not_before = VALUES(not_before), requested_by = VALUES(requested_by), requested_at = VALUES(requested_at),
+       attempts = 0, is_parked = FALSE`,
+    [priorities[why.priority], now, why.requestedBy, now, range.masterPackageId, range.after, range.last],
+  );
+}
