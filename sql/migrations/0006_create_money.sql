@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS ledger_account (
 CREATE TABLE IF NOT EXISTS ledger_entry (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   once_key VARCHAR(100) NOT NULL COMMENT 'what makes a repeated posting the same one',
+  request_id CHAR(32) NOT NULL COMMENT 'the call that posted it: its own repetition after a lost COMMIT finds it',
   kind VARCHAR(40) NOT NULL,
   reseller_id BIGINT UNSIGNED NOT NULL DEFAULT 1,
   subscriber_id BIGINT UNSIGNED NULL,
@@ -40,10 +41,12 @@ CREATE TABLE IF NOT EXISTS ledger_posting (
   CONSTRAINT ledger_posting_account FOREIGN KEY (account_id) REFERENCES ledger_account (id)
 );
 
--- House accounts by day of posting, sealed once the day is over.
+-- House accounts by day of posting, sealed once the day is over. The instants are kept, because a zone can change.
 CREATE TABLE IF NOT EXISTS ledger_rollup (
   account_id BIGINT UNSIGNED NOT NULL,
   day DATE NOT NULL,
+  from_at DATETIME(3) NOT NULL,
+  until_at DATETIME(3) NOT NULL COMMENT 'not included; the next day begins here',
   debit_minor BIGINT NOT NULL,
   credit_minor BIGINT NOT NULL,
   sealed_at DATETIME(3) NOT NULL,
@@ -72,7 +75,7 @@ CREATE TABLE IF NOT EXISTS invoice (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   reseller_id BIGINT UNSIGNED NOT NULL DEFAULT 1,
   series VARCHAR(16) NOT NULL,
-  number BIGINT UNSIGNED NOT NULL,
+  number BIGINT UNSIGNED NULL COMMENT 'NULL only inside the transaction that issues it: it is given last',
   subscriber_id BIGINT UNSIGNED NOT NULL,
   subscription_id BIGINT UNSIGNED NOT NULL,
   period_start DATE NOT NULL,
@@ -86,13 +89,14 @@ CREATE TABLE IF NOT EXISTS invoice (
   tax_minor BIGINT NOT NULL,
   total_minor BIGINT NOT NULL,
   open_minor BIGINT NOT NULL,
-  state ENUM('open','paid','void') NOT NULL,
+  state ENUM('open','paid','void','written_off') NOT NULL,
   run_id BIGINT UNSIGNED NULL,
   live_period DATE AS (IF(state = 'void', NULL, period_start)) PERSISTENT,
   UNIQUE KEY invoice_number (reseller_id, series, number),
   UNIQUE KEY invoice_once (subscription_id, live_period),
   KEY invoice_subscriber (subscriber_id, state, due_on),
   KEY invoice_due (state, due_on, subscriber_id),
+  KEY invoice_overdue (state, subscriber_id, due_on, open_minor) COMMENT 'the overdue plan walks it in order',
   CONSTRAINT invoice_subscriber FOREIGN KEY (subscriber_id) REFERENCES subscriber (id),
   CONSTRAINT invoice_open CHECK (open_minor >= 0 AND open_minor <= total_minor)
 );
@@ -115,10 +119,12 @@ CREATE TABLE IF NOT EXISTS credit_note (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   reseller_id BIGINT UNSIGNED NOT NULL DEFAULT 1,
   series VARCHAR(16) NOT NULL,
-  number BIGINT UNSIGNED NOT NULL,
+  number BIGINT UNSIGNED NULL COMMENT 'as an invoice''s',
   invoice_id BIGINT UNSIGNED NOT NULL,
   subscriber_id BIGINT UNSIGNED NOT NULL,
   issued_on DATE NOT NULL,
+  currency CHAR(3) NOT NULL,
+  exponent TINYINT UNSIGNED NOT NULL,
   net_minor BIGINT NOT NULL,
   tax_minor BIGINT NOT NULL,
   total_minor BIGINT NOT NULL,
@@ -126,7 +132,8 @@ CREATE TABLE IF NOT EXISTS credit_note (
   once_key VARCHAR(64) NOT NULL,
   UNIQUE KEY credit_note_number (reseller_id, series, number),
   UNIQUE KEY credit_note_once (once_key),
-  KEY credit_note_invoice (invoice_id)
+  KEY credit_note_invoice (invoice_id),
+  KEY credit_note_subscriber (subscriber_id, id)
 );
 
 CREATE TABLE IF NOT EXISTS payment (
@@ -137,6 +144,7 @@ CREATE TABLE IF NOT EXISTS payment (
   reference VARCHAR(64) NOT NULL,
   amount_minor BIGINT NOT NULL,
   currency CHAR(3) NOT NULL,
+  exponent TINYINT UNSIGNED NOT NULL,
   received_on DATE NOT NULL,
   recorded_at DATETIME(3) NOT NULL,
   recorded_by VARCHAR(80) NOT NULL,
@@ -149,16 +157,18 @@ CREATE TABLE IF NOT EXISTS payment (
   CONSTRAINT payment_positive CHECK (amount_minor > 0)
 );
 
--- Part of a payment, of the wallet or of a credit note set against an invoice.
+-- Part of a payment, of the wallet, of a credit note or of what was given up, set against an invoice.
 CREATE TABLE IF NOT EXISTS allocation (
   id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
   invoice_id BIGINT UNSIGNED NOT NULL,
   payment_id BIGINT UNSIGNED NULL,
   credit_note_id BIGINT UNSIGNED NULL,
-  source ENUM('payment','wallet','credit_note') NOT NULL,
+  source ENUM('payment','wallet','credit_note','write_off') NOT NULL,
+  once_key VARCHAR(100) NOT NULL COMMENT 'for wallet and write_off also the once_key of its ledger entry',
   amount_minor BIGINT NOT NULL,
   allocated_at DATETIME(3) NOT NULL,
   reversed_at DATETIME(3) NULL,
+  UNIQUE KEY allocation_once (once_key),
   KEY allocation_invoice (invoice_id),
   KEY allocation_payment (payment_id),
   CONSTRAINT allocation_invoice FOREIGN KEY (invoice_id) REFERENCES invoice (id),
@@ -207,6 +217,8 @@ CREATE TABLE IF NOT EXISTS overdue_run (
   finished_at DATETIME(3) NULL,
   rolled_back_at DATETIME(3) NULL,
   rolled_back_by VARCHAR(80) NULL,
+  rollback_note VARCHAR(255) NULL COMMENT 'kept here, so that a killed rollback goes on with it',
+  version BIGINT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'each batch writes it: the lock between apply, rollback and cancel',
   UNIQUE KEY overdue_run_once (once_key),
   KEY overdue_run_state (state, id)
 );
@@ -226,6 +238,6 @@ CREATE TABLE IF NOT EXISTS overdue_run_action (
   suspension_id BIGINT UNSIGNED NULL,
   settled_at DATETIME(3) NULL,
   PRIMARY KEY (run_id, subscription_id),
-  KEY overdue_action_state (run_id, state, subscription_id),
+  KEY overdue_action_state (run_id, state, subscriber_id, subscription_id),
   KEY overdue_action_subscriber (subscriber_id, run_id)
 );

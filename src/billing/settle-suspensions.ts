@@ -1,5 +1,5 @@
 import { activeDeferralsOf } from '../db/deferrals.ts';
-import { chunksOf, type Trx } from '../db/knex.ts';
+import { chunksOf, type Db, type Trx } from '../db/knex.ts';
 import { debtsOf } from '../db/overdue-facts.ts';
 import type { Priority } from '../db/reconcile-requests.ts';
 import {
@@ -10,6 +10,7 @@ import {
 } from '../db/suspensions.ts';
 import type { Day } from '../domain/day.ts';
 import type { PaymentId, SubscriberId, SuspensionId } from '../domain/ids.ts';
+import { compareIds } from '../domain/payment-allocation.ts';
 
 export interface SettleInput {
   readonly subscriberIds: readonly SubscriberId[];
@@ -31,7 +32,7 @@ export interface SettleInput {
  */
 export async function settleSuspensions(trx: Trx, input: SettleInput): Promise<SuspensionId[]> {
   const closedIds: SuspensionId[] = [];
-  for (const subscriberIds of chunksOf([...new Set(input.subscriberIds)].sort(byNumber), 500)) {
+  for (const subscriberIds of chunksOf([...new Set(input.subscriberIds)].sort(compareIds), 500)) {
     const open = await openSuspensionsOf(trx, subscriberIds, 'overdue');
     if (open.length === 0) continue;
     const settled = await withoutGround(trx, open, input.today);
@@ -44,7 +45,7 @@ export async function settleSuspensions(trx: Trx, input: SettleInput): Promise<S
 
 /** The overdue suspensions that should not be open as of that day. */
 export async function withoutGround(
-  db: Trx,
+  db: Db,
   open: readonly OpenSuspension[],
   today: Day,
 ): Promise<OpenSuspension[]> {
@@ -59,8 +60,4 @@ export async function withoutGround(
     (suspension) =>
       (debts.get(suspension.subscriberId)?.debt ?? null) === null || deferred.has(suspension.subscriptionId),
   );
-}
-
-function byNumber(a: string, b: string): number {
-  return Number(BigInt(a) - BigInt(b));
 }

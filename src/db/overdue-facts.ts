@@ -1,7 +1,8 @@
 import type { Knex } from 'knex';
+import type { SuspensionEffect } from '../domain/access-types.ts';
 import type { Day } from '../domain/day.ts';
-import type { SubscriberId } from '../domain/ids.ts';
-import type { Debt } from '../domain/overdue.ts';
+import type { SubscriberId, SubscriptionId } from '../domain/ids.ts';
+import type { Debt, OverdueFacts } from '../domain/overdue.ts';
 import { chunksOf, type Db } from './knex.ts';
 
 /** What a subscriber owes as of a day: the oldest due day with something open, and what is past due and grace. */
@@ -10,6 +11,15 @@ export interface SubscriberDebt {
   oldestOpenDueOn: Day;
   debt: Debt | null;
 }
+
+/** The facts about one subscription, with whose it is. */
+export interface SubscriptionFacts extends OverdueFacts {
+  subscriptionId: SubscriptionId;
+  subscriberId: SubscriberId;
+  subscriberName: string;
+}
+
+export type RouterReachable = 'yes' | 'no' | 'no_session' | 'unknown';
 
 /** The debts of some subscribers; who has nothing open is missing. */
 export async function debtsOf(
@@ -25,7 +35,25 @@ export async function debtsOf(
   return debts;
 }
 
-/** Grace is days after the due day: `due_on + grace_days < as_of`, written so that the day of the invoice stands alone. */
+/**
+ * The next subscribers, by id, with something past due and grace. It walks (state, subscriber, due day, open amount) in
+ * order and stops at the limit, so a page costs the same wherever it is and nothing is sorted.
+ */
+export async function nextDebts(
+  db: Db,
+  asOf: Day,
+  page: { after: SubscriberId | null; limit: number },
+): Promise<SubscriberDebt[]> {
+  const rows = await debtRows(db, asOf)
+    .where('i.subscriber_id', '>', page.after ?? '0')
+    .where('i.due_on', '<', asOf)
+    .whereRaw(pastGrace, [asOf])
+    .orderBy('i.subscriber_id')
+    .limit(page.limit);
+  return rows.map(asDebt);
+}
+
+/** `due_on + grace_days < as_of`, written so that the invoice's day stands alone. */
 const pastGrace = 'i.due_on < DATE_SUB(?, INTERVAL p.grace_days DAY)';
 
 function debtRows(db: Db, asOf: Day): Knex.QueryBuilder<object, DebtRow[]> {
@@ -60,4 +88,122 @@ function asDebt(row: DebtRow): SubscriberDebt {
         ? null
         : { invoiceCount, openMinor: BigInt(row.biting_minor), oldestDueOn: row.oldest_due_on },
   };
+}
+
+/** The facts about every subscription of some subscribers; in a transaction that holds their lock they are final. */
+export async function overdueFactsOf(
+  db: Db,
+  debts: ReadonlyMap<SubscriberId, SubscriberDebt>,
+  subscriberIds: readonly SubscriberId[],
+): Promise<SubscriptionFacts[]> {
+  const facts: SubscriptionFacts[] = [];
+  for (const chunk of chunksOf(subscriberIds, 500)) {
+    const rows = await db('subscription as n')
+      .join('subscriber as c', 'c.id', 'n.subscriber_id')
+      .join('billing_profile as p', 'p.id', 'c.billing_profile_id')
+      .leftJoin('suspension as s', (on) =>
+        on.on('s.subscription_id', 'n.id').andOnVal('s.open_cause', 'overdue'),
+      )
+      .whereIn('n.subscriber_id', chunk)
+      .orderBy(['n.subscriber_id', 'n.id'])
+      .select<FactRow[]>(
+        'n.id',
+        'n.subscriber_id',
+        'c.name',
+        'n.state',
+        's.id as suspension_id',
+        'p.grace_days',
+        'p.overdue_effect',
+        'p.throttle_rate',
+        'p.is_overdue_run_on',
+        db.raw(
+          '(SELECT MAX(d.until_on) FROM deferral d WHERE d.subscription_id = n.id AND d.closed_at IS NULL) AS deferred_until',
+        ),
+      );
+    for (const row of rows) facts.push(asFacts(row, debts.get(row.subscriber_id)));
+  }
+  return facts;
+}
+
+interface FactRow {
+  id: SubscriptionId;
+  subscriber_id: SubscriberId;
+  name: string;
+  state: 'active' | 'paused' | 'terminated';
+  suspension_id: string | null;
+  grace_days: number;
+  overdue_effect: SuspensionEffect;
+  throttle_rate: string | null;
+  is_overdue_run_on: number;
+  deferred_until: Day | null;
+}
+
+function asFacts(row: FactRow, debt: SubscriberDebt | undefined): SubscriptionFacts {
+  return {
+    subscriptionId: row.id,
+    subscriberId: row.subscriber_id,
+    subscriberName: row.name,
+    subscriptionState: row.state,
+    oldestOpenDueOn: debt?.oldestOpenDueOn ?? null,
+    debt: debt?.debt ?? null,
+    isSuspendedAsOverdue: row.suspension_id !== null,
+    deferredUntil: row.deferred_until,
+    profile: {
+      graceDays: row.grace_days,
+      effect: row.overdue_effect,
+      throttleRate: row.throttle_rate,
+      isOverdueRunOn: row.is_overdue_run_on === 1,
+    },
+  };
+}
+
+/** How many subscriptions an overdue run could touch at all. */
+export async function countActiveSubscriptions(db: Db): Promise<number> {
+  const row = await db('subscription').where('state', 'active').count<{ n: string }[]>('* as n');
+  return Number(row[0]?.n ?? 0);
+}
+
+/** The usernames of some subscriptions, and whether the routers of their live sessions answer. */
+export async function reachabilityOf(
+  db: Db,
+  subscriptionIds: readonly SubscriptionId[],
+): Promise<Map<SubscriptionId, { usernames: string[]; routerReachable: RouterReachable }>> {
+  const found = new Map<SubscriptionId, { usernames: string[]; routerReachable: RouterReachable }>();
+  for (const chunk of chunksOf(subscriptionIds, 500)) {
+    const rows = await db('login as l')
+      .leftJoin('radacct as r', (on) => on.on('r.username', 'l.username').andOnNull('r.acctstoptime'))
+      .leftJoin('router_lane as e', 'e.router_id', 'r.router_id')
+      .whereIn('l.subscription_id', chunk)
+      .whereNull('l.retired_at')
+      .orderBy(['l.subscription_id', 'l.id'])
+      .select<ReachRow[]>('l.subscription_id', 'l.username', 'r.radacctid', 'e.breaker', 'e.last_answer_at');
+    for (const row of rows) {
+      const seen = found.get(row.subscription_id) ?? { usernames: [], routerReachable: 'no_session' };
+      if (!seen.usernames.includes(row.username)) seen.usernames.push(row.username);
+      seen.routerReachable = worse(seen.routerReachable, reachOf(row));
+      found.set(row.subscription_id, seen);
+    }
+  }
+  return found;
+}
+
+interface ReachRow {
+  subscription_id: SubscriptionId;
+  username: string;
+  radacctid: string | null;
+  breaker: 'closed' | 'open' | null;
+  last_answer_at: string | null;
+}
+
+/** A router that has never answered a CoA or Disconnect may or may not: that is not a yes. */
+function reachOf(row: ReachRow): RouterReachable {
+  if (row.radacctid === null) return 'no_session';
+  if (row.breaker === 'open') return 'no';
+  return row.breaker === 'closed' && row.last_answer_at !== null ? 'yes' : 'unknown';
+}
+
+const badness: Record<RouterReachable, number> = { no_session: 0, yes: 1, unknown: 2, no: 3 };
+
+function worse(a: RouterReachable, b: RouterReachable): RouterReachable {
+  return badness[b] > badness[a] ? b : a;
 }

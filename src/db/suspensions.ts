@@ -197,6 +197,30 @@ export async function openSuspensionsOn(
   return found;
 }
 
+/** What one act of closing closed: how a repeated transaction knows its own work. */
+export async function closedInOneAct(
+  db: Db,
+  act: { subscriptionIds: readonly SubscriptionId[]; at: Date; actor: string; because: ClosedBecause },
+): Promise<OpenSuspension[]> {
+  const rows = await suspensionRows(db)
+    .whereIn('s.subscription_id', act.subscriptionIds)
+    .where('s.closed_at', sqlInstant(act.at))
+    .where({ 's.closed_by': act.actor, 's.closed_because': act.because });
+  return rows.map(asSuspension);
+}
+
+/** Open overdue suspensions by id, a page at a time: what the sweep looks through. */
+export async function openOverduePage(
+  db: Db,
+  page: { after: SuspensionId | null; limit: number },
+): Promise<OpenSuspension[]> {
+  const rows = await suspensionRows(db)
+    .where('s.open_cause', 'overdue')
+    .where('s.id', '>', page.after ?? '0')
+    .limit(page.limit);
+  return rows.map(asSuspension);
+}
+
 function suspensionRows(db: Db) {
   return db('subscription as n')
     .join('suspension as s', 's.subscription_id', 'n.id')

@@ -1,6 +1,7 @@
 import type { SuspensionEffect } from './access-types.ts';
 import { addDays, type Day, daysBetween } from './day.ts';
 import type { Minor } from './money.ts';
+import { parseRateLimit } from './rate-limit.ts';
 
 /** What an unpaid invoice weighs: its due day and what is still open of it, in minor units. */
 export interface OpenInvoice {
@@ -36,17 +37,24 @@ export interface OverdueFacts {
   };
 }
 
+/** Why the run acts: what is owed, and for how long. */
+export interface Ground {
+  readonly debt: Debt;
+  readonly daysPastDue: number;
+  readonly daysPastGrace: number;
+}
+
 export type OverdueDecision =
-  | {
+  | ({
       readonly action: 'suspend';
       readonly effect: SuspensionEffect;
       readonly throttleRate: string | null;
-      readonly debt: Debt;
-      readonly daysPastDue: number;
-      readonly daysPastGrace: number;
-    }
-  | { readonly action: 'leave'; readonly why: LeaveWhy }
-  | { readonly action: 'park'; readonly why: 'throttle_rate_missing'; readonly debt: Debt };
+    } & Ground)
+  | ({ readonly action: 'park'; readonly why: ParkWhy } & Ground)
+  | { readonly action: 'leave'; readonly why: LeaveWhy };
+
+/** What in the set-up keeps the run from acting; a person has to mend the billing profile. */
+export type ParkWhy = 'throttle_rate_missing' | 'throttle_rate_invalid';
 
 /**
  * Whether the overdue run acts on a subscription as of a day. The order of the rules is the policy: what somebody
@@ -62,22 +70,26 @@ export function decideOverdue(facts: OverdueFacts, asOf: Day): OverdueDecision {
   if (facts.subscriptionState === 'paused') return leave('paused');
   if (!profile.isOverdueRunOn) return leave('profile_off');
   if (isDeferred(facts.deferredUntil, asOf)) return leave('deferred');
-  if (profile.effect === 'throttle' && (profile.throttleRate ?? '') === '') {
-    return { action: 'park', why: 'throttle_rate_missing', debt };
-  }
   const daysPastDue = daysBetween(debt.oldestDueOn, asOf);
-  return {
-    action: 'suspend',
-    effect: profile.effect,
-    throttleRate: profile.effect === 'throttle' ? profile.throttleRate : null,
-    debt,
-    daysPastDue,
-    daysPastGrace: daysPastDue - profile.graceDays,
-  };
+  const ground = { debt, daysPastDue, daysPastGrace: daysPastDue - profile.graceDays };
+  const fault = profile.effect === 'throttle' ? faultOfRate(profile.throttleRate) : null;
+  if (fault !== null) return { action: 'park', why: fault, ...ground };
+  const throttleRate = profile.effect === 'throttle' ? profile.throttleRate : null;
+  return { action: 'suspend', effect: profile.effect, throttleRate, ...ground };
 }
 
 function leave(why: LeaveWhy): OverdueDecision {
   return { action: 'leave', why };
+}
+
+function faultOfRate(rate: string | null): ParkWhy | null {
+  if (rate === null || rate.trim() === '') return 'throttle_rate_missing';
+  try {
+    parseRateLimit(rate);
+    return null;
+  } catch {
+    return 'throttle_rate_invalid';
+  }
 }
 
 /** Overdue as of a day: something is open of an invoice whose due day and grace are over. */
@@ -111,6 +123,20 @@ export function isPastGrace(dueOn: Day, graceDays: number, asOf: Day): boolean {
 /** A deferral holds until the day before `until`: on that day the run may act again. */
 export function isDeferred(until: Day | null, asOf: Day): boolean {
   return until !== null && until > asOf;
+}
+
+/** A deferral that nobody ends must not keep the run away for ever: a year is a slip of the pen. */
+const deferralDaysMax = 366;
+
+/** The first day on which the run may act again: as asked, else so many days from today. The rule, when it cannot be. */
+export function deferUntil(
+  asked: Day | undefined,
+  from: { readonly today: Day; readonly days: number },
+): { readonly ok: true; readonly day: Day } | { readonly ok: false; readonly rule: string } {
+  const day = asked ?? addDays(from.today, from.days);
+  if (day <= from.today) return { ok: false, rule: `must be later than ${from.today}` };
+  if (day > addDays(from.today, deferralDaysMax)) return { ok: false, rule: 'must be within a year' };
+  return { ok: true, day };
 }
 
 /**

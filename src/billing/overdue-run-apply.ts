@@ -1,0 +1,319 @@
+import type { CommandContext } from '../command.ts';
+import { recordActivity } from '../db/activity.ts';
+import { inTransaction, isPassing, type Trx } from '../db/knex.ts';
+import { debtsOf, overdueFactsOf } from '../db/overdue-facts.ts';
+import {
+  type ActionRow,
+  type ActionState,
+  actionsOf,
+  countActions,
+  findRun,
+  markActions,
+  markApplied,
+  moveRun,
+  nextSubscribers,
+  type OverdueRun,
+  touchRun,
+} from '../db/overdue-runs.ts';
+import { parkSubscriptions, settleParked } from '../db/parked.ts';
+import { readSettings } from '../db/settings.ts';
+import { lockSubscribers } from '../db/subscriber-lock.ts';
+import { openSuspensions } from '../db/suspensions.ts';
+import { dayIn } from '../domain/day.ts';
+import type { OverdueRunId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
+import { decideOverdue, type LeaveWhy, type OverdueDecision, type ParkWhy } from '../domain/overdue.ts';
+import { AppError, notFound } from '../errors.ts';
+import { describeError } from '../log.ts';
+
+export type ActionCounts = Readonly<Record<ActionState, number>>;
+
+export interface ApplyProgress {
+  readonly runId: OverdueRunId;
+  /** Actions that are settled, of all. */
+  readonly done: number;
+  readonly total: number;
+  readonly applied: number;
+  readonly changed: number;
+  readonly parked: number;
+}
+
+export type ApplyResult =
+  | { readonly ok: true; readonly run: OverdueRun; readonly counts: ActionCounts }
+  | {
+      readonly ok: false;
+      readonly reason:
+        'future_as_of' | 'not_planned_yet' | 'not_approved' | 'stopped' | 'cancelled' | 'rolled_back';
+      readonly run: OverdueRun;
+    };
+
+/** What all rows of a run carry as their correlation id, whichever process applies it. */
+export function correlationOf(runId: OverdueRunId): string {
+  return `overdue-run:${runId}`;
+}
+
+/**
+ * Suspends what the run planned, at most 500 subscribers a transaction. Each subscriber is decided again from fresh
+ * facts under the lock that payments take too, so a payment in the middle of a run wins. Killed at any point and called
+ * again, or called twice at once, it ends in the same state: a batch moves its actions out of `planned` in the same
+ * transaction that opens the suspensions.
+ */
+export async function applyOverdueRun(
+  ctx: CommandContext,
+  input: { runId: OverdueRunId; progress?: (progress: ApplyProgress) => void; batchSize?: number },
+): Promise<ApplyResult> {
+  const refused = await begin(ctx, input.runId);
+  if (refused !== null) return refused;
+  const run = await runOf(ctx, input.runId);
+  const counts = await countActions(ctx.db, run.id);
+  let after: SubscriberId | null = null;
+  while (run.state === 'applying') {
+    const limit = Math.min(input.batchSize ?? 500, 500);
+    const subscriberIds = await nextSubscribers(ctx.db, run.id, ['planned'], { after, limit });
+    after = subscriberIds.at(-1) ?? null;
+    if (after === null) break;
+    const outcome = await applyTo(ctx, run, subscriberIds, 6);
+    if (outcome === 'stopped') return { ok: false, reason: 'stopped', run: await runOf(ctx, run.id) };
+    ctx.wake('worker');
+    for (const state of ['applied', 'changed', 'parked'] as const) counts[state] += outcome[state];
+    counts.planned -= outcome.applied + outcome.changed + outcome.parked;
+    input.progress?.(progressOf(run.id, counts));
+  }
+  await finish(ctx, run.id);
+  return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
+}
+
+/** Moves the run to `applying`, or says why not; one that is applying or applied already is no refusal. */
+async function begin(ctx: CommandContext, runId: OverdueRunId): Promise<ApplyResult | null> {
+  const run = await runOf(ctx, runId);
+  const at = ctx.clock.now();
+  const today = dayIn((await readSettings(ctx.db)).zone, at);
+  if (run.asOf > today) return { ok: false, reason: 'future_as_of', run };
+  switch (run.state) {
+    case 'planning':
+      return { ok: false, reason: 'not_planned_yet', run };
+    case 'held':
+      return { ok: false, reason: 'not_approved', run };
+    case 'cancelled':
+      return { ok: false, reason: 'cancelled', run };
+    case 'rolling_back':
+    case 'rolled_back':
+      return { ok: false, reason: 'rolled_back', run };
+    case 'applying':
+    case 'applied':
+      return null;
+    case 'planned':
+    case 'approved':
+  }
+  await inTransaction(ctx.db, async (trx) => {
+    const isOurs = await moveRun(trx, runId, ['planned', 'approved'], { state: 'applying', startedAt: at });
+    if (!isOurs) return;
+    await recordActivity(trx, {
+      at,
+      actor: ctx.actor,
+      verb: 'overdue_run.apply',
+      subject: { kind: 'overdue_run', id: runId },
+      correlationId: correlationOf(runId),
+      diff: { asOf: run.asOf, planned: run.plannedCount, requestedAs: ctx.correlationId },
+    });
+  });
+  // Somebody may have cancelled it in between: what it is now decides.
+  return await begin(ctx, runId);
+}
+
+type Outcome = { applied: number; changed: number; parked: number } | 'stopped';
+
+/**
+ * One batch. When it fails for a reason of its own, it is halved until the broken subscriber stands alone; that one is
+ * parked, and the others get what was planned. A database that is gone is nobody's fault and ends the attempt.
+ */
+async function applyTo(
+  ctx: CommandContext,
+  run: OverdueRun,
+  subscriberIds: readonly SubscriberId[],
+  attempts: number,
+): Promise<Outcome> {
+  try {
+    return await inTransaction(ctx.db, (trx) => applyBatch(ctx, trx, run, subscriberIds), { attempts });
+  } catch (error) {
+    if (isPassing(error) && !isLockTrouble(error)) throw error;
+    if (subscriberIds.length === 1) return await parkOne(ctx, run, subscriberIds, reasonOf(error));
+    ctx.log.warn('overdue batch failed and is halved', {
+      runId: run.id,
+      subscribers: subscriberIds.length,
+      error: describeError(error),
+    });
+  }
+  const middle = Math.ceil(subscriberIds.length / 2);
+  const first = await applyTo(ctx, run, subscriberIds.slice(0, middle), 2);
+  if (first === 'stopped') return first;
+  const second = await applyTo(ctx, run, subscriberIds.slice(middle), 2);
+  if (second === 'stopped') return second;
+  return {
+    applied: first.applied + second.applied,
+    changed: first.changed + second.changed,
+    parked: first.parked + second.parked,
+  };
+}
+
+/** Somebody else holds a row for longer than we wait: that is about one subscriber, not about the database. */
+function isLockTrouble(error: unknown): boolean {
+  const errno = error instanceof Error ? (error as { errno?: number }).errno : undefined;
+  return errno === 1205 || errno === 1213 || errno === 1020;
+}
+
+async function applyBatch(
+  ctx: CommandContext,
+  trx: Trx,
+  run: OverdueRun,
+  subscriberIds: readonly SubscriberId[],
+): Promise<Outcome> {
+  await lockSubscribers(trx, subscriberIds);
+  if (!(await touchRun(trx, run.id, ['applying']))) return 'stopped';
+  const actions = await actionsOf(trx, run.id, subscriberIds, ['planned']);
+  const verdicts = await decideAgain(trx, run, actions);
+  const at = ctx.clock.now();
+  const suspend = verdicts.filter((verdict) => verdict.kind === 'suspend');
+  await openSuspensions(
+    trx,
+    suspend.map(({ action }) => ({
+      subscriptionId: action.subscriptionId,
+      subscriberId: action.subscriberId,
+      cause: 'overdue',
+      effect: action.effect,
+      throttleRate: action.throttleRate,
+      runId: run.id,
+    })),
+    { at, actor: ctx.actor, correlationId: correlationOf(run.id), priority: 'run' },
+  );
+  const suspended = suspend.map(({ action }) => action.subscriptionId);
+  await markApplied(trx, run.id, suspended, at);
+  await settleParked(trx, 'overdue', suspended, at);
+  const changed = verdicts.filter((verdict) => verdict.kind === 'changed');
+  for (const [why, ids] of byWhy(changed)) await markActions(trx, run.id, ids, { state: 'changed', why, at });
+  const parked = verdicts.filter((verdict) => verdict.kind === 'park');
+  for (const [why, ids] of byWhy(parked)) await park(trx, run.id, ids, why, at);
+  return { applied: suspend.length, changed: changed.length, parked: parked.length };
+}
+
+type Verdict =
+  | { readonly kind: 'suspend'; readonly action: ActionRow }
+  | { readonly kind: 'changed'; readonly action: ActionRow; readonly why: ChangedWhy }
+  | { readonly kind: 'park'; readonly action: ActionRow; readonly why: ParkWhy };
+
+/** What became of an action between plan and apply. `paid`: nothing is past due and grace any more. */
+export type ChangedWhy = LeaveWhy | 'paid' | 'effect_changed';
+
+async function decideAgain(trx: Trx, run: OverdueRun, actions: readonly ActionRow[]): Promise<Verdict[]> {
+  const subscriberIds = [...new Set(actions.map((action) => action.subscriberId))];
+  const debts = await debtsOf(trx, subscriberIds, run.asOf);
+  const facts = await overdueFactsOf(trx, debts, subscriberIds);
+  const bySubscription = new Map(facts.map((fact) => [fact.subscriptionId, fact]));
+  return actions.map((action) => {
+    const fact = bySubscription.get(action.subscriptionId);
+    if (fact === undefined) return { kind: 'changed', action, why: 'terminated' };
+    return verdictOn(action, decideOverdue(fact, run.asOf));
+  });
+}
+
+/**
+ * What was shown and approved is done, or it is left: a profile that became stricter since then is for the next run,
+ * which shows it first.
+ */
+function verdictOn(action: ActionRow, decision: OverdueDecision): Verdict {
+  switch (decision.action) {
+    case 'park':
+      return { kind: 'park', action, why: decision.why };
+    case 'leave': {
+      const isPaid = decision.why === 'not_overdue' || decision.why === 'in_grace';
+      return { kind: 'changed', action, why: isPaid ? 'paid' : decision.why };
+    }
+    case 'suspend': {
+      const isSame = decision.effect === action.effect && decision.throttleRate === action.throttleRate;
+      return isSame ? { kind: 'suspend', action } : { kind: 'changed', action, why: 'effect_changed' };
+    }
+  }
+}
+
+function byWhy(verdicts: readonly { action: ActionRow; why: string }[]): Map<string, SubscriptionId[]> {
+  const groups = new Map<string, SubscriptionId[]>();
+  for (const { action, why } of verdicts) {
+    const group = groups.get(why);
+    if (group === undefined) groups.set(why, [action.subscriptionId]);
+    else group.push(action.subscriptionId);
+  }
+  return groups;
+}
+
+async function parkOne(
+  ctx: CommandContext,
+  run: OverdueRun,
+  subscriberIds: readonly SubscriberId[],
+  reason: string,
+): Promise<Outcome> {
+  return await inTransaction(ctx.db, async (trx) => {
+    // Not the subscriber's lock: it may be what cannot be had.
+    if (!(await touchRun(trx, run.id, ['applying']))) return 'stopped';
+    const actions = await actionsOf(trx, run.id, subscriberIds, ['planned']);
+    const ids = actions.map((action) => action.subscriptionId);
+    await park(trx, run.id, ids, reason, ctx.clock.now());
+    return { applied: 0, changed: 0, parked: ids.length };
+  });
+}
+
+async function park(
+  trx: Trx,
+  runId: OverdueRunId,
+  subscriptionIds: readonly SubscriptionId[],
+  reason: string,
+  at: Date,
+): Promise<void> {
+  await markActions(trx, runId, subscriptionIds, { state: 'parked', why: reason, at });
+  await parkSubscriptions(
+    trx,
+    subscriptionIds.map((subscriptionId) => ({ subscriptionId, reason })),
+    { kind: 'overdue', id: runId, at },
+  );
+}
+
+/** Never a driver's message: it holds the statement with its values. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AppError) return error.message.slice(0, 190);
+  return describeError(error).message.slice(0, 190);
+}
+
+/** Done when no action is left planned; a second worker may be settling the last batch, and then finishes itself. */
+async function finish(ctx: CommandContext, runId: OverdueRunId): Promise<void> {
+  const at = ctx.clock.now();
+  await inTransaction(ctx.db, async (trx) => {
+    if (!(await touchRun(trx, runId, ['applying']))) return;
+    const counts = await countActions(trx, runId);
+    if (counts.planned > 0) return;
+    await moveRun(trx, runId, ['applying'], { state: 'applied', finishedAt: at });
+    await recordActivity(trx, {
+      at,
+      actor: ctx.actor,
+      verb: 'overdue_run.applied',
+      subject: { kind: 'overdue_run', id: runId },
+      correlationId: correlationOf(runId),
+      diff: { ...counts },
+    });
+  });
+}
+
+function progressOf(runId: OverdueRunId, counts: ActionCounts): ApplyProgress {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return {
+    runId,
+    done: total - counts.planned,
+    total,
+    applied: counts.applied,
+    changed: counts.changed,
+    parked: counts.parked,
+  };
+}
+
+async function runOf(ctx: CommandContext, runId: OverdueRunId): Promise<OverdueRun> {
+  const run = await findRun(ctx.db, runId);
+  if (run === undefined) throw notFound(`overdue run ${runId}`);
+  return run;
+}

@@ -1,0 +1,136 @@
+import type { Db } from '../db/knex.ts';
+import {
+  countActiveSubscriptions,
+  nextDebts,
+  overdueFactsOf,
+  reachabilityOf,
+  type RouterReachable,
+  type SubscriptionFacts,
+} from '../db/overdue-facts.ts';
+import type { SuspensionEffect } from '../domain/access-types.ts';
+import type { Day } from '../domain/day.ts';
+import type { SubscriberId, SubscriptionId } from '../domain/ids.ts';
+import { type Debt, decideOverdue, type LeaveWhy, type ParkWhy } from '../domain/overdue.ts';
+
+/** One thing that the run would do: to whom, what, why, how much, and whether the network can be told. */
+export interface PlannedAction {
+  readonly subscriptionId: SubscriptionId;
+  readonly subscriberId: SubscriberId;
+  readonly subscriberName: string;
+  readonly usernames: readonly string[];
+  readonly effect: SuspensionEffect;
+  readonly throttleRate: string | null;
+  /** What the subscriber owes past due and grace: the reason, and what would have to be paid to keep the service. */
+  readonly debt: Debt;
+  readonly daysPastDue: number;
+  readonly daysPastGrace: number;
+  readonly routerReachable: RouterReachable;
+  /** Set when the set-up keeps the run from acting: it will be parked for a person. */
+  readonly park: ParkWhy | null;
+}
+
+/** The actions for the subscribers with `after < id <= upTo`; `upTo` is null on the last page. */
+export interface PlanPage {
+  readonly after: SubscriberId | null;
+  readonly upTo: SubscriberId | null;
+  readonly actions: readonly PlannedAction[];
+}
+
+export interface PlanTotals {
+  readonly asOf: Day;
+  /** Active subscriptions: what a share is a share of. */
+  readonly subjects: number;
+  /** Subscribers with something past due and grace. */
+  readonly overdueSubscribers: number;
+  /** Subscriptions that would be suspended, their subscribers, and what those owe. */
+  readonly planned: number;
+  readonly plannedSubscribers: number;
+  readonly openMinor: bigint;
+  readonly parked: number;
+  /** Subscriptions of overdue subscribers that are left alone, by reason. */
+  readonly left: Readonly<Partial<Record<LeaveWhy, number>>>;
+}
+
+/**
+ * What an overdue run as of a day would do, today's facts given. It only reads, so any day may be asked, tomorrow too.
+ * Pages go to `onPage` in the order of subscriber ids, and the next is read when that has returned: memory holds one.
+ */
+export async function planOverdueRun(
+  db: Db,
+  asOf: Day,
+  onPage: (page: PlanPage) => Promise<void> | void,
+  options: { pageSize?: number } = {},
+): Promise<PlanTotals> {
+  const pageSize = options.pageSize ?? 500;
+  const totals = { overdueSubscribers: 0, planned: 0, plannedSubscribers: 0, openMinor: 0n, parked: 0 };
+  const left: Partial<Record<LeaveWhy, number>> = {};
+  const subjects = await countActiveSubscriptions(db);
+  let after: SubscriberId | null = null;
+  for (;;) {
+    const debts = await nextDebts(db, asOf, { after, limit: pageSize });
+    const last = debts.at(-1);
+    const byId = new Map(debts.map((debt) => [debt.subscriberId, debt]));
+    const facts = await overdueFactsOf(db, byId, [...byId.keys()]);
+    const actions = await actionsFor(db, facts, asOf, left);
+    const isLast = last === undefined || debts.length < pageSize;
+    await onPage({ after, upTo: isLast ? null : last.subscriberId, actions });
+    totals.overdueSubscribers += debts.length;
+    addUp(totals, actions);
+    if (isLast) return { asOf, subjects, ...totals, left };
+    after = last.subscriberId;
+  }
+}
+
+async function actionsFor(
+  db: Db,
+  facts: readonly SubscriptionFacts[],
+  asOf: Day,
+  left: Partial<Record<LeaveWhy, number>>,
+): Promise<PlannedAction[]> {
+  const actions: Omit<PlannedAction, 'usernames' | 'routerReachable'>[] = [];
+  for (const fact of facts) {
+    const decision = decideOverdue(fact, asOf);
+    if (decision.action === 'leave') {
+      left[decision.why] = (left[decision.why] ?? 0) + 1;
+      continue;
+    }
+    actions.push({
+      subscriptionId: fact.subscriptionId,
+      subscriberId: fact.subscriberId,
+      subscriberName: fact.subscriberName,
+      effect: fact.profile.effect,
+      throttleRate: decision.action === 'suspend' ? decision.throttleRate : fact.profile.throttleRate,
+      debt: decision.debt,
+      daysPastDue: decision.daysPastDue,
+      daysPastGrace: decision.daysPastGrace,
+      park: decision.action === 'park' ? decision.why : null,
+    });
+  }
+  const reach = await reachabilityOf(
+    db,
+    actions.map((action) => action.subscriptionId),
+  );
+  return actions.map((action) => ({
+    ...action,
+    usernames: reach.get(action.subscriptionId)?.usernames ?? [],
+    routerReachable: reach.get(action.subscriptionId)?.routerReachable ?? 'no_session',
+  }));
+}
+
+/** A subscriber with two subscriptions owes once; a page holds all of a subscriber's. */
+function addUp(
+  totals: { planned: number; plannedSubscribers: number; openMinor: bigint; parked: number },
+  actions: readonly PlannedAction[],
+): void {
+  const owed = new Map<SubscriberId, bigint>();
+  for (const action of actions) {
+    if (action.park !== null) {
+      totals.parked += 1;
+      continue;
+    }
+    totals.planned += 1;
+    owed.set(action.subscriberId, action.debt.openMinor);
+  }
+  totals.plannedSubscribers += owed.size;
+  for (const amount of owed.values()) totals.openMinor += amount;
+}
