@@ -8,7 +8,7 @@ export interface SmallFreeRadius {
   authPort: number;
   acctPort: number;
   secret: string;
-  /** One line an accounting packet: status, session id, user, Class, octets, gigawords, delay, cause. */
+  /** One line an accounting packet: status, session id, NAS-Identifier, user, Class, octets, gigawords, delay, cause. */
   accounting(): string[];
   stop(): Promise<void>;
 }
@@ -106,7 +106,7 @@ modules {
 	}
 	linelog {
 		filename = ${folder}/accounting.log
-		format = "%{Acct-Status-Type} %{Acct-Session-Id} user=%{User-Name} class=%{Class} in=%{Acct-Input-Octets} giga=%{Acct-Input-Gigawords} delay=%{Acct-Delay-Time} cause=%{Acct-Terminate-Cause}"
+		format = "%{Acct-Status-Type} %{Acct-Session-Id} nas=%{NAS-Identifier} user=%{User-Name} class=%{Class} in=%{Acct-Input-Octets} giga=%{Acct-Input-Gigawords} delay=%{Acct-Delay-Time} cause=%{Acct-Terminate-Cause}"
 	}
 }
 server default {
