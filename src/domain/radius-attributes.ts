@@ -163,13 +163,17 @@ export function project(
 type Values = Map<AttributeName, string>;
 
 function checkValues(facts: RadiusFacts, decision: AccessDecision, password: string): Values {
-  const values: Values = new Map([['Cleartext-Password', checkedPassword(password)]]);
-  if (facts.macLock !== null) values.set('Calling-Station-Id', facts.macLock);
-  if (facts.simultaneousUse > 0) values.set('Simultaneous-Use', String(facts.simultaneousUse));
+  const values: Values = new Map();
   if (decision.access.kind === 'denied') {
     values.set('Auth-Type', 'Reject');
     values.set('Sluice-Deny-Reason', decision.reason);
   }
+  // Nobody will dial with a retired login's password again: it need not stand in clear text, and why it is refused
+  // does not depend on it.
+  if (decision.reason === 'login_retired') return values;
+  values.set('Cleartext-Password', checkedPassword(password));
+  if (facts.macLock !== null) values.set('Calling-Station-Id', facts.macLock);
+  if (facts.simultaneousUse > 0) values.set('Simultaneous-Use', String(facts.simultaneousUse));
   addValidity(values, facts, decision);
   return values;
 }

@@ -1,0 +1,142 @@
+import { type Claim, claim, release, renew } from '../db/reconcile-queue.ts';
+import type { ReconcileKind } from '../db/reconcile-requests.ts';
+import { describeError } from '../log.ts';
+import { type LoginReconcileDeps, reconcileLogins } from './login.ts';
+
+export interface WorkerDeps extends LoginReconcileDeps {
+  /** Looks at router keys; it finishes or fails each of them itself. */
+  readonly reconcileRouters?: (claims: readonly Claim[]) => Promise<unknown>;
+}
+
+export interface WorkerOptions {
+  /** Keys of one look. At most 500. */
+  batch?: number;
+  /** Longer than the slowest look, and renewed while one goes on. */
+  leaseMs?: number;
+  /** Correct without any wake-up: this often the queue is looked at anyway. */
+  pollMs?: number;
+  /** After an error, such as a database that is away. */
+  pauseMs?: number;
+}
+
+export interface Worker {
+  /** There may be work. Safe to call at any time and any number of times. */
+  wake(): void;
+  /** Finishes the look that goes on, takes nothing new, and resolves. */
+  stop(): Promise<void>;
+}
+
+const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 60_000, pollMs: 1000, pauseMs: 1000 };
+
+/**
+ * Looks at login and router keys until it is stopped. Each kind has its own loop, so that a slow router never delays a
+ * login. Several workers may run, on several hosts: the queue hands out disjoint batches.
+ */
+export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
+  const settled = { ...defaults, ...options };
+  const { reconcileRouters } = deps;
+  const loops = [startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), settled)];
+  if (reconcileRouters !== undefined) loops.push(startLoop(deps, 'router', reconcileRouters, settled));
+  return {
+    wake() {
+      for (const loop of loops) loop.wake();
+    },
+    async stop() {
+      await Promise.all(loops.map((loop) => loop.stop()));
+    },
+  };
+}
+
+function startLoop(
+  deps: WorkerDeps,
+  kind: ReconcileKind,
+  look: (claims: readonly Claim[]) => Promise<unknown>,
+  options: Required<WorkerOptions>,
+): Worker {
+  const nap = createNap();
+  let isStopping = false;
+  const run = async () => {
+    while (!isStopping) {
+      const came = await lookOnce(deps, kind, look, options);
+      // A wake-up must not cut a pause short: a database that is away would be asked in a busy loop.
+      if (came === 'failed') await nap.sleep(options.pauseMs, { isWakeable: false });
+      else if (came === 'idle') await nap.sleep(options.pollMs, { isWakeable: true });
+    }
+  };
+  const running = run();
+  return {
+    wake: () => nap.wake(),
+    async stop() {
+      isStopping = true;
+      nap.end();
+      await running;
+    },
+  };
+}
+
+/** One claim and one look. Never throws: whatever went wrong is logged, and the keys are given back. */
+async function lookOnce(
+  deps: WorkerDeps,
+  kind: ReconcileKind,
+  look: (claims: readonly Claim[]) => Promise<unknown>,
+  options: Required<WorkerOptions>,
+): Promise<'worked' | 'idle' | 'failed'> {
+  let claims: Claim[] = [];
+  let renewal: NodeJS.Timeout | undefined;
+  try {
+    claims = await claim(deps.db, kind, { limit: options.batch, leaseMs: options.leaseMs });
+    if (claims.length === 0) return 'idle';
+    const taken = claims;
+    renewal = setInterval(() => {
+      renew(deps.db, taken, options.leaseMs).catch((error: unknown) => {
+        deps.log.warn('lease not renewed', { kind, error: describeError(error) });
+      });
+    }, options.leaseMs / 3);
+    await look(claims);
+    return 'worked';
+  } catch (error) {
+    deps.log.error('look at the queue failed', { kind, keys: claims.length, error: describeError(error) });
+    // If this fails too, the lease ends by itself.
+    await release(deps.db, claims, options.pauseMs).catch(() => undefined);
+    return 'failed';
+  } finally {
+    clearInterval(renewal);
+  }
+}
+
+interface Nap {
+  sleep(ms: number, options: { isWakeable: boolean }): Promise<void>;
+  wake(): void;
+  end(): void;
+}
+
+/** A sleep that ends early when woken. A wake-up that comes while nobody sleeps is kept for the next sleep. */
+function createNap(): Nap {
+  let isWoken = false;
+  let isEnded = false;
+  let sleeper: { isWakeable: boolean; rise: () => void } | undefined;
+  return {
+    async sleep(ms, { isWakeable }) {
+      if (!isEnded && !(isWakeable && isWoken)) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms);
+          const rise = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+          sleeper = { isWakeable, rise };
+        });
+        sleeper = undefined;
+      }
+      isWoken = false;
+    },
+    wake() {
+      isWoken = true;
+      if (sleeper?.isWakeable === true) sleeper.rise();
+    },
+    end() {
+      isEnded = true;
+      sleeper?.rise();
+    },
+  };
+}
