@@ -1,6 +1,6 @@
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { inTransaction, isPassing, type Trx } from '../db/knex.ts';
+import { inTransaction, type Trx } from '../db/knex.ts';
 import { debtsOf, overdueFactsOf } from '../db/overdue-facts.ts';
 import {
   type ActionRow,
@@ -124,7 +124,7 @@ type Outcome = { applied: number; changed: number; parked: number } | 'stopped';
 
 /**
  * One batch. When it fails for a reason of its own, it is halved until the broken subscriber stands alone; that one is
- * parked, and the others get what was planned. A database that is gone is nobody's fault and ends the attempt.
+ * parked, and the others get what was planned. Any other failure ends the attempt; the run is called again later.
  */
 async function applyTo(
   ctx: CommandContext,
@@ -135,7 +135,7 @@ async function applyTo(
   try {
     return await inTransaction(ctx.db, (trx) => applyBatch(ctx, trx, run, subscriberIds), { attempts });
   } catch (error) {
-    if (isPassing(error) && !isLockTrouble(error)) throw error;
+    if (!isAboutSomebody(error)) throw error;
     if (subscriberIds.length === 1) return await parkOne(ctx, run, subscriberIds, reasonOf(error));
     ctx.log.warn('overdue batch failed and is halved', {
       runId: run.id,
@@ -155,10 +155,17 @@ async function applyTo(
   };
 }
 
-/** Somebody else holds a row for longer than we wait: that is about one subscriber, not about the database. */
-function isLockTrouble(error: unknown): boolean {
-  const errno = error instanceof Error ? (error as { errno?: number }).errno : undefined;
-  return errno === 1205 || errno === 1213 || errno === 1020;
+/**
+ * Whether halving can help: a rule of ours or of a table that some subscriber's data breaks (SQLSTATE classes 22, 23
+ * and 45), or a row that somebody else holds for longer than we wait. A database that is gone, full, read-only or out
+ * of connections is nobody's fault: parking people for it would leave thousands for a person to sort out.
+ */
+function isAboutSomebody(error: unknown): boolean {
+  if (error instanceof AppError || error instanceof RangeError || error instanceof TypeError) return true;
+  if (!(error instanceof Error)) return false;
+  const { errno, sqlState } = error as { errno?: number; sqlState?: string };
+  if (errno === 1205 || errno === 1213 || errno === 1020) return true;
+  return sqlState !== undefined && ['22', '23', '45'].includes(sqlState.slice(0, 2));
 }
 
 async function applyBatch(

@@ -24,7 +24,7 @@ import {
   testContext,
   type TestContext,
 } from '../support/builders.ts';
-import { type TestDb, testDb } from '../support/db.ts';
+import { type TestDb, testDb, testMariaDb } from '../support/db.ts';
 import {
   actionStates,
   aDebtor,
@@ -480,6 +480,25 @@ describe('the overdue run', () => {
         [20, 25],
         [25, 25],
       ]);
+    });
+
+    it('applyOverdueRun, when the database takes no writes, stops, parks nobody, and goes on later', async () => {
+      await manyDebtors(test.db, 12);
+      const runId = await planned();
+      const server = await testMariaDb();
+      await server.asRoot('SET GLOBAL read_only = 1');
+      let error: unknown;
+      try {
+        await applyOverdueRun(ctx, { runId, batchSize: 5 }).catch((caught: unknown) => {
+          error = caught;
+        });
+      } finally {
+        await server.asRoot('SET GLOBAL read_only = 0');
+      }
+      expect(error).to.include({ errno: 1290 });
+      expect(await test.db('parked').select('id')).to.have.length(0);
+      const result = await applyOverdueRun(ctx, { runId });
+      expect(result.ok && result.counts).to.include({ applied: 12, parked: 0 });
     });
 
     async function breakFor(debtor: Debtor | undefined): Promise<void> {

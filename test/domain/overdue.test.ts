@@ -15,9 +15,9 @@ const day = parseDay;
 const anyDay = fc.integer({ min: 0, max: 20_000 }).map((n) => addDays(day('2000-01-01'), n));
 const anyInvoice = fc.record({ dueOn: anyDay, openMinor: fc.bigInt({ min: -5n, max: 1000n }) });
 
-function facts(
-  given: Partial<OverdueFacts> & { profile?: Partial<OverdueFacts['profile']> } = {},
-): OverdueFacts {
+type Given = Partial<Omit<OverdueFacts, 'profile'>> & { profile?: Partial<OverdueFacts['profile']> };
+
+function facts(given: Given = {}): OverdueFacts {
   const dueOn = day('2026-03-11');
   return {
     subscriptionState: 'active',
@@ -169,7 +169,7 @@ describe('decideOverdue', () => {
     });
   }
 
-  const left: [string, Parameters<typeof facts>[0], string][] = [
+  const left: [string, Given, string][] = [
     ['with nothing open', { oldestOpenDueOn: null, debt: null }, 'not_overdue'],
     ['with an invoice that is due today', { oldestOpenDueOn: asOf, debt: null }, 'not_overdue'],
     ['in grace', { oldestOpenDueOn: day('2026-03-12'), debt: null }, 'in_grace'],
