@@ -45,6 +45,7 @@ export function grantFrom(
       transmitLimit: byteLimit(accept, 'Mikrotik-Xmit-Limit'),
       totalLimit: byteLimit(accept, 'Mikrotik-Total-Limit'),
       framedIpv6Prefix: textOf(accept, 'Framed-IPv6-Prefix'),
+      framedIpv6Pool: textOf(accept, 'Framed-IPv6-Pool'),
       delegatedIpv6Prefix: textOf(accept, 'Delegated-IPv6-Prefix'),
       delegatedIpv6Pool: textOf(accept, 'Mikrotik-Delegated-IPv6-Pool'),
       warnings,

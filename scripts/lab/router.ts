@@ -291,6 +291,10 @@ export class LabRouter {
     return this.find(keyOrId)?.view();
   }
 
+  poolNames(): string[] {
+    return this.pools.names();
+  }
+
   /** The last packets in and out, oldest first. */
   packets(limit?: number): LoggedPacket[] {
     return this.log.last(limit);

@@ -35,6 +35,7 @@ export interface Grant {
   transmitLimit: number | undefined;
   totalLimit: number | undefined;
   framedIpv6Prefix: string | undefined;
+  framedIpv6Pool: string | undefined;
   delegatedIpv6Prefix: string | undefined;
   delegatedIpv6Pool: string | undefined;
   warnings: readonly string[];
@@ -63,6 +64,7 @@ export interface SessionView {
   readonly delegatedIpv6Prefix: string | undefined;
   readonly delegatedIpv6Pool: string | undefined;
   readonly framedIpv6Prefix: string | undefined;
+  readonly framedIpv6Pool: string | undefined;
   readonly startedAt: string;
   readonly inputOctets: number;
   readonly outputOctets: number;
@@ -228,6 +230,7 @@ export class Session {
       delegatedIpv6Prefix: grant.delegatedIpv6Prefix,
       delegatedIpv6Pool: grant.delegatedIpv6Pool,
       framedIpv6Prefix: grant.framedIpv6Prefix,
+      framedIpv6Pool: grant.framedIpv6Pool,
       startedAt: new Date(this.startedAtMs).toISOString(),
       inputOctets: input,
       outputOctets: output,

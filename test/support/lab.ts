@@ -16,10 +16,11 @@ export interface TestLab {
 
 let count = 0;
 
-/** An address on loopback that no other lab router of this process has. */
+/** An address on loopback that no other lab router has, of this process or of another test run on this machine. */
 export function labAddress(): string {
   count++;
-  return `127.77.${Math.floor(count / 250) % 250}.${(count % 250) + 1}`;
+  const block = Math.floor(process.pid / 128) + Math.floor(count / 250);
+  return `127.${64 + (process.pid % 128)}.${block % 250}.${(count % 250) + 1}`;
 }
 
 /** Lab routers for a test. Whoever opens them closes them; see useLab for tests that open one each. */
