@@ -12,6 +12,14 @@ export interface Config {
   /** Source address of our CoA and Disconnect packets: the one that routers have under /radius. */
   readonly radiusSourceAddress: string;
   readonly wake: { address: string; port: number };
+  readonly web: {
+    address: string;
+    port: number;
+    /** Whether browsers reach us by HTTPS: cookies are then for HTTPS only. */
+    isHttps: boolean;
+    /** Whether one proxy stands in front and says who asked. */
+    isBehindProxy: boolean;
+  };
   /** Where FreeRADIUS reads its client files on this host, and how to ask it what it loaded. */
   readonly freeradius: {
     clientDirectory: string | undefined;
@@ -43,6 +51,10 @@ const schema = z.object({
   SLUICE_RADIUS_SOURCE_ADDRESS: z.union([z.ipv4(), z.ipv6()]).default('0.0.0.0'),
   SLUICE_WAKE_ADDRESS: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
   SLUICE_WAKE_PORT: z.coerce.number().int().min(0).max(65535).default(0),
+  SLUICE_WEB_ADDRESS: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
+  SLUICE_WEB_PORT: port.default(8080),
+  SLUICE_WEB_HTTPS: z.enum(['yes', 'no']).default('no'),
+  SLUICE_WEB_PROXY: z.enum(['yes', 'no']).default('no'),
   SLUICE_CLIENT_DIRECTORY: z.string().optional(),
   SLUICE_CLIENT_DIRECTORY6: z.string().optional(),
   SLUICE_RADMIN_SOCKET: z.string().optional(),
@@ -81,6 +93,12 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: e.SLUICE_LOG_LEVEL,
     radiusSourceAddress: e.SLUICE_RADIUS_SOURCE_ADDRESS,
     wake: { address: e.SLUICE_WAKE_ADDRESS, port: e.SLUICE_WAKE_PORT },
+    web: {
+      address: e.SLUICE_WEB_ADDRESS,
+      port: e.SLUICE_WEB_PORT,
+      isHttps: e.SLUICE_WEB_HTTPS === 'yes',
+      isBehindProxy: e.SLUICE_WEB_PROXY === 'yes',
+    },
     freeradius: {
       clientDirectory: e.SLUICE_CLIENT_DIRECTORY,
       clientDirectory6: e.SLUICE_CLIENT_DIRECTORY6,

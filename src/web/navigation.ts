@@ -1,0 +1,63 @@
+import { may, type Permission, type StaffRole } from '../domain/permissions.ts';
+
+export interface NavigationGroup {
+  label: string;
+  items: readonly { label: string; href: string; icon: string; isHere: boolean }[];
+}
+
+/** The rail, by area. Only what works is listed, and only what the person may see. */
+const rail: readonly {
+  label: string;
+  items: readonly { label: string; href: string; icon: string; needs: Permission }[];
+}[] = [
+  {
+    label: 'NOC',
+    items: [
+      { label: 'Dashboard', href: '/', icon: 'speedometer', needs: 'dashboard.view' },
+      { label: 'Subscribers', href: '/subscribers', icon: 'people', needs: 'subscriber.view' },
+      { label: 'Sessions', href: '/sessions', icon: 'broadcast', needs: 'session.view' },
+      { label: 'Routers', href: '/routers', icon: 'router', needs: 'router.view' },
+      { label: 'Needs attention', href: '/attention', icon: 'exclamation-diamond', needs: 'attention.view' },
+    ],
+  },
+  {
+    label: 'Finance',
+    items: [
+      { label: 'Invoices', href: '/invoices', icon: 'receipt', needs: 'invoice.view' },
+      { label: 'Payments', href: '/payments', icon: 'cash-coin', needs: 'payment.view' },
+      { label: 'Overdue runs', href: '/runs', icon: 'calendar-x', needs: 'run.view' },
+      { label: 'Ledger', href: '/ledger', icon: 'journal-text', needs: 'ledger.view' },
+    ],
+  },
+  {
+    label: 'Catalogue',
+    items: [
+      { label: 'Packages', href: '/packages', icon: 'box', needs: 'catalog.view' },
+      { label: 'Master packages', href: '/master-packages', icon: 'boxes', needs: 'catalog.view' },
+      { label: 'Billing profiles', href: '/billing-profiles', icon: 'sliders', needs: 'catalog.view' },
+    ],
+  },
+  {
+    label: 'Admin',
+    items: [
+      { label: 'Staff', href: '/staff', icon: 'person-badge', needs: 'staff.view' },
+      { label: 'Settings', href: '/settings', icon: 'gear', needs: 'settings.view' },
+      { label: 'Activity log', href: '/activity', icon: 'clock-history', needs: 'activity.view' },
+    ],
+  },
+];
+
+export function navigationFor(role: StaffRole, path: string): NavigationGroup[] {
+  return rail
+    .map((group) => ({
+      label: group.label,
+      items: group.items
+        .filter((item) => may(role, item.needs))
+        .map(({ label, href, icon }) => ({ label, href, icon, isHere: isBelow(path, href) })),
+    }))
+    .filter((group) => group.items.length > 0);
+}
+
+function isBelow(path: string, href: string): boolean {
+  return href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`);
+}

@@ -1,0 +1,2 @@
+/** Holds the session's id; the table knows only its hash. */
+export const sessionCookie = 'sluice_session';

@@ -1,0 +1,44 @@
+// Draws every [data-chart] with uPlot: {x:[seconds], series:[{label, values, colour}], unit}. The table stands beside it.
+(() => {
+  const drawn = new Map();
+
+  const draw = (box) => {
+    drawn.get(box)?.destroy();
+    const { x, series, unit } = JSON.parse(box.dataset.chart);
+    const style = getComputedStyle(document.documentElement);
+    const text = style.getPropertyValue('--bs-body-color').trim();
+    const grid = style.getPropertyValue('--bs-border-color').trim();
+    const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
+    const colours = ['--sluice-line-1', '--sluice-line-2', '--sluice-line-3'];
+    const options = {
+      width: Math.max(box.clientWidth, 200),
+      height: 220,
+      cursor: { y: false },
+      scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] } },
+      axes: [axis, { ...axis, label: unit, labelSize: 18, size: 60 }],
+      series: [
+        {},
+        ...series.map((one, index) => ({
+          label: one.label,
+          stroke: style.getPropertyValue(colours[index % colours.length]).trim(),
+          width: 2,
+          points: { show: x.length < 3 },
+        })),
+      ],
+    };
+    box.replaceChildren();
+    drawn.set(box, new uPlot(options, [x, ...series.map((one) => one.values)], box));
+  };
+
+  const drawAll = () => {
+    for (const box of document.querySelectorAll('[data-chart]')) draw(box);
+  };
+  document.addEventListener('DOMContentLoaded', drawAll);
+  document.addEventListener('htmx:afterSwap', drawAll);
+  document.addEventListener('sluice:theme', drawAll);
+  let waiting;
+  window.addEventListener('resize', () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(drawAll, 150);
+  });
+})();
