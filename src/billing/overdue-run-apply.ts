@@ -71,7 +71,7 @@ export async function applyOverdueRun(
     const subscriberIds = await nextSubscribers(ctx.db, run.id, ['planned'], { after, limit });
     after = subscriberIds.at(-1) ?? null;
     if (after === null) break;
-    const outcome = await applyTo(ctx, run, subscriberIds, 6);
+    const outcome = await applyTo(ctx, run, subscriberIds);
     if (outcome === 'stopped') return { ok: false, reason: 'stopped', run: await runOf(ctx, run.id) };
     ctx.wake('worker');
     for (const state of ['applied', 'changed', 'parked'] as const) counts[state] += outcome[state];
@@ -122,31 +122,62 @@ async function begin(ctx: CommandContext, runId: OverdueRunId): Promise<ApplyRes
 
 type Outcome = { applied: number; changed: number; parked: number } | 'stopped';
 
+/** When at least so many fail together and nobody succeeds, the fault is not theirs and the run stops. */
+const commonFaultMin = 10;
+
 /**
- * One batch. When it fails for a reason of its own, it is halved until the broken subscriber stands alone; that one is
+ * One batch. When it fails over somebody's data it is halved until the broken subscribers stand alone; those are
  * parked, and the others get what was planned. Any other failure ends the attempt; the run is called again later.
  */
 async function applyTo(
   ctx: CommandContext,
   run: OverdueRun,
   subscriberIds: readonly SubscriberId[],
-  attempts: number,
+): Promise<Outcome> {
+  const broken: Broken[] = [];
+  const outcome = await applyOrHalve(ctx, run, subscriberIds, broken);
+  if (outcome === 'stopped' || broken.length === 0) return outcome;
+  if (broken.length >= commonFaultMin && outcome.applied + outcome.changed === 0) {
+    throw new AppError(
+      'unavailable',
+      `overdue run ${run.id}: everybody in a batch fails: ${broken[0]?.reason ?? ''}`,
+    );
+  }
+  const parked = await parkBroken(ctx, run, broken);
+  return parked === 'stopped' ? parked : { ...outcome, parked: outcome.parked + parked };
+}
+
+interface Broken {
+  readonly subscriberId: SubscriberId;
+  readonly reason: string;
+}
+
+async function applyOrHalve(
+  ctx: CommandContext,
+  run: OverdueRun,
+  subscriberIds: readonly SubscriberId[],
+  broken: Broken[],
+  attempts = 6,
 ): Promise<Outcome> {
   try {
     return await inTransaction(ctx.db, (trx) => applyBatch(ctx, trx, run, subscriberIds), { attempts });
   } catch (error) {
     if (!isAboutSomebody(error)) throw error;
-    if (subscriberIds.length === 1) return await parkOne(ctx, run, subscriberIds, reasonOf(error));
-    ctx.log.warn('overdue batch failed and is halved', {
+    ctx.log.warn('overdue batch failed', {
       runId: run.id,
       subscribers: subscriberIds.length,
       error: describeError(error),
     });
+    const [subscriberId, ...others] = subscriberIds;
+    if (subscriberId === undefined || others.length === 0) {
+      if (subscriberId !== undefined) broken.push({ subscriberId, reason: reasonOf(error) });
+      return { applied: 0, changed: 0, parked: 0 };
+    }
   }
   const middle = Math.ceil(subscriberIds.length / 2);
-  const first = await applyTo(ctx, run, subscriberIds.slice(0, middle), 2);
+  const first = await applyOrHalve(ctx, run, subscriberIds.slice(0, middle), broken, 2);
   if (first === 'stopped') return first;
-  const second = await applyTo(ctx, run, subscriberIds.slice(middle), 2);
+  const second = await applyOrHalve(ctx, run, subscriberIds.slice(middle), broken, 2);
   if (second === 'stopped') return second;
   return {
     applied: first.applied + second.applied,
@@ -251,19 +282,20 @@ function byWhy(verdicts: readonly { action: ActionRow; why: string }[]): Map<str
   return groups;
 }
 
-async function parkOne(
+async function parkBroken(
   ctx: CommandContext,
   run: OverdueRun,
-  subscriberIds: readonly SubscriberId[],
-  reason: string,
-): Promise<Outcome> {
+  broken: readonly Broken[],
+): Promise<number | 'stopped'> {
   return await inTransaction(ctx.db, async (trx) => {
-    // Not the subscriber's lock: it may be what cannot be had.
+    // Not the subscribers' lock: it may be what cannot be had.
     if (!(await touchRun(trx, run.id, ['applying']))) return 'stopped';
-    const actions = await actionsOf(trx, run.id, subscriberIds, ['planned']);
-    const ids = actions.map((action) => action.subscriptionId);
-    await park(trx, run.id, ids, reason, ctx.clock.now());
-    return { applied: 0, changed: 0, parked: ids.length };
+    const reasons = new Map(broken.map(({ subscriberId, reason }) => [subscriberId, reason]));
+    const actions = await actionsOf(trx, run.id, [...reasons.keys()], ['planned']);
+    const at = ctx.clock.now();
+    const verdicts = actions.map((action) => ({ action, why: reasons.get(action.subscriberId) ?? '' }));
+    for (const [reason, ids] of byWhy(verdicts)) await park(trx, run.id, ids, reason, at);
+    return actions.length;
   });
 }
 

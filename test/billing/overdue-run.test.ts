@@ -501,6 +501,27 @@ describe('the overdue run', () => {
       expect(result.ok && result.counts).to.include({ applied: 12, parked: 0 });
     });
 
+    it('applyOverdueRun, when everybody fails alike, parks nobody and stops', async () => {
+      await manyDebtors(test.db, 12);
+      const runId = await planned();
+      await test.db.raw(
+        `CREATE TRIGGER broken_subscriber BEFORE INSERT ON suspension FOR EACH ROW
+         SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'broken on purpose'`,
+      );
+      let error: unknown;
+      try {
+        await applyOverdueRun(ctx, { runId }).catch((caught: unknown) => {
+          error = caught;
+        });
+      } finally {
+        await test.db.raw('DROP TRIGGER broken_subscriber');
+      }
+      expect(error).to.include({ kind: 'unavailable' });
+      expect(await test.db('parked').select('id')).to.have.length(0);
+      const result = await applyOverdueRun(ctx, { runId });
+      expect(result.ok && result.counts).to.include({ applied: 12 });
+    });
+
     async function breakFor(debtor: Debtor | undefined): Promise<void> {
       await test.db.raw(
         `CREATE TRIGGER broken_subscriber BEFORE INSERT ON suspension FOR EACH ROW
