@@ -139,9 +139,15 @@ export class TestRouter {
     return (await this.send(packet, this.#to.acctPort, timeoutMs)) !== undefined;
   }
 
+  /** Whether the server answers Status-Server, which asks nothing of the database. */
+  async isHeard(timeoutMs = 1000): Promise<boolean> {
+    const packet = this.request([], randomBytes(16), 12);
+    return (await this.send(packet, this.#to.authPort, timeoutMs)) !== undefined;
+  }
+
   /** An Access-Request; its Message-Authenticator comes first. */
-  request(attributes: Attributes, authenticator: Buffer = randomBytes(16)): Buffer {
-    const packet = this.#packet(1, [['Message-Authenticator', Buffer.alloc(16)], ...attributes]);
+  request(attributes: Attributes, authenticator: Buffer = randomBytes(16), code = 1): Buffer {
+    const packet = this.#packet(code, [['Message-Authenticator', Buffer.alloc(16)], ...attributes]);
     authenticator.copy(packet, 4);
     createHmac('md5', this.#to.secret).update(packet).digest().copy(packet, 22);
     return packet;
