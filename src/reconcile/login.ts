@@ -50,45 +50,76 @@ export async function reconcileLogins(
   const total: LoginOutcome = { done: 0, failed: 0, rows: 0, decisions: 0, sessions: 0 };
   const settings = radiusSettingsOf(await readSettings(deps.db));
   const sorted = [...claims].sort((a, b) => Number(BigInt(a.key) - BigInt(b.key)));
-  for (const chunk of chunksOf(sorted, 500)) add(total, await reconcileBatch(deps, settings, chunk));
+  for (const chunk of chunksOf(sorted, 500)) {
+    const { outcome, seen, failures } = await lookAndWrite(deps, settings, chunk);
+    // Here every COMMIT has returned. Killed from here on, the keys are looked at again and nothing differs.
+    await finish(deps.db, seen);
+    if (outcome.sessions > 0) deps.wake('lane');
+    await giveUp(deps, failures);
+    add(total, outcome);
+  }
   return total;
+}
+
+interface Looked {
+  readonly outcome: LoginOutcome;
+  /** Written, or dropped because of a newer wish: the wish that was claimed is over. */
+  readonly seen: Claim[];
+  readonly failures: Failure[];
+}
+
+interface Failure {
+  readonly claim: Claim;
+  readonly error: string;
 }
 
 function add(total: LoginOutcome, part: LoginOutcome): void {
   for (const name of Object.keys(total) as (keyof LoginOutcome)[]) total[name] += part[name];
 }
 
-async function reconcileBatch(
-  deps: LoginReconcileDeps,
-  settings: RadiusSettings,
-  claims: readonly Claim[],
-): Promise<LoginOutcome> {
-  try {
-    return await lookAndWrite(deps, settings, claims);
-  } catch (error) {
-    if (isPassing(error)) throw error;
-    const [only, ...others] = claims;
-    if (only === undefined) throw error;
-    if (others.length === 0) return giveUp(deps, [{ claim: only, error: describeError(error).message }]);
-    // One of them cannot be written: halves find it, and the others go on.
-    const half = Math.ceil(claims.length / 2);
-    const outcome = await reconcileBatch(deps, settings, claims.slice(0, half));
-    add(outcome, await reconcileBatch(deps, settings, claims.slice(half)));
-    return outcome;
-  }
-}
-
 async function lookAndWrite(
   deps: LoginReconcileDeps,
   settings: RadiusSettings,
   claims: readonly Claim[],
-): Promise<LoginOutcome> {
+): Promise<Looked> {
+  try {
+    return await lookAndWriteTogether(deps, settings, claims);
+  } catch (error) {
+    const [only, ...others] = claims;
+    if (isPassing(error) || only === undefined) throw error;
+    if (others.length === 0) return failed([{ claim: only, error: describeError(error).message }]);
+    // One of them cannot be written: halves find it, and the others go on.
+    const half = Math.ceil(claims.length / 2);
+    const first = await lookAndWrite(deps, settings, claims.slice(0, half));
+    const second = await lookAndWrite(deps, settings, claims.slice(half));
+    add(first.outcome, second.outcome);
+    return {
+      outcome: first.outcome,
+      seen: [...first.seen, ...second.seen],
+      failures: [...first.failures, ...second.failures],
+    };
+  }
+}
+
+function failed(failures: Failure[]): Looked {
+  return {
+    outcome: { done: 0, failed: failures.length, rows: 0, decisions: 0, sessions: 0 },
+    seen: [],
+    failures,
+  };
+}
+
+async function lookAndWriteTogether(
+  deps: LoginReconcileDeps,
+  settings: RadiusSettings,
+  claims: readonly Claim[],
+): Promise<Looked> {
   const now = deps.clock.now();
   const facts = await loginFacts(
     deps.db,
     claims.map((claim) => asId<LoginId>(claim.key)),
   );
-  const failures: { claim: Claim; error: string }[] = [];
+  const failures: Failure[] = [];
   const looked: { claim: Claim; desired: Desired | undefined }[] = [];
   for (const claim of claims) {
     const result = desiredOf(deps.vault, facts.get(asId(claim.key)), { settings, now, claim });
@@ -96,13 +127,11 @@ async function lookAndWrite(
     else failures.push({ claim, error: result.error });
   }
   const written = await inTransaction(deps.db, (trx) => write(trx, looked, now));
-  // Here the COMMIT has returned. Killed from here on, the keys are looked at again and nothing differs.
-  const seen = looked.map((one) => one.claim);
-  await finish(deps.db, seen);
-  if (written.sessions > 0) deps.wake('lane');
-  const outcome: LoginOutcome = { ...written, failed: 0 };
-  if (failures.length > 0) add(outcome, await giveUp(deps, failures));
-  return outcome;
+  return {
+    outcome: { ...written, failed: failures.length },
+    seen: looked.map((one) => one.claim),
+    failures,
+  };
 }
 
 interface Desired {
@@ -212,13 +241,10 @@ function priorityOf(value: number): Priority {
   return found ?? 'sweep';
 }
 
-async function giveUp(
-  deps: LoginReconcileDeps,
-  failures: readonly { claim: Claim; error: string }[],
-): Promise<LoginOutcome> {
+async function giveUp(deps: LoginReconcileDeps, failures: readonly Failure[]): Promise<void> {
+  if (failures.length === 0) return;
   await fail(deps.db, failures);
   for (const { claim, error } of failures.slice(0, 20)) {
     deps.log.error('login not reconciled', { login: claim.key, attempts: claim.attempts + 1, why: error });
   }
-  return { done: 0, failed: failures.length, rows: 0, decisions: 0, sessions: 0 };
 }
