@@ -35,8 +35,8 @@ CREATE TABLE IF NOT EXISTS ledger_posting (
   entry_id BIGINT UNSIGNED NOT NULL,
   account_id BIGINT UNSIGNED NOT NULL,
   amount_minor BIGINT NOT NULL COMMENT 'debit positive, credit negative; an entry sums to zero',
-  KEY ledger_posting_entry (entry_id),
-  KEY ledger_posting_account (account_id, id),
+  KEY ledger_posting_entry (entry_id, account_id, amount_minor),
+  KEY ledger_posting_account (account_id, id, amount_minor),
   CONSTRAINT ledger_posting_entry FOREIGN KEY (entry_id) REFERENCES ledger_entry (id),
   CONSTRAINT ledger_posting_account FOREIGN KEY (account_id) REFERENCES ledger_account (id)
 );
@@ -50,7 +50,8 @@ CREATE TABLE IF NOT EXISTS ledger_rollup (
   debit_minor BIGINT NOT NULL,
   credit_minor BIGINT NOT NULL,
   sealed_at DATETIME(3) NOT NULL,
-  PRIMARY KEY (account_id, day)
+  PRIMARY KEY (account_id, day),
+  KEY ledger_rollup_until (until_at)
 );
 
 CREATE TABLE IF NOT EXISTS ledger_check (

@@ -74,7 +74,8 @@ export async function postEntries(
       fresh.flatMap(({ entry }) => entry.postings.map((line) => line.account)),
       posting.money,
     );
-    await trx('ledger_entry').insert(fresh.map((entry) => entryRow(entry, posting)));
+    const postedAt = await afterSealed(trx, posting.at);
+    await trx('ledger_entry').insert(fresh.map((entry) => entryRow(entry, posting, postedAt)));
     const after = await entryIdsOf(
       trx,
       fresh.map((entry) => entry.onceKey),
@@ -170,14 +171,23 @@ export async function isPostedBy(db: Db, onceKey: string, requestId: string): Pr
   return row !== undefined;
 }
 
-function entryRow(entry: NewEntry, posting: Posting): Record<string, unknown> {
+/** Nothing is posted into a day that is sealed: what comes late is posted at the beginning of the open time. */
+async function afterSealed(db: Db, at: Date): Promise<string> {
+  const row = await db('ledger_rollup').first<{ until_at: string | null }>(
+    db.raw('MAX(until_at) AS until_at'),
+  );
+  const wanted = sqlInstant(at);
+  return row.until_at !== null && row.until_at > wanted ? row.until_at : wanted;
+}
+
+function entryRow(entry: NewEntry, posting: Posting, postedAt: string): Record<string, unknown> {
   return {
     once_key: entry.onceKey,
     request_id: posting.requestId,
     kind: entry.entry.kind,
     subscriber_id: entry.subscriberId,
     effective_on: entry.effectiveOn,
-    posted_at: sqlInstant(posting.at),
+    posted_at: postedAt,
     actor: posting.actor,
     memo: entry.memo ?? '',
     reverses_id: entry.reversesId ?? null,

@@ -1,0 +1,98 @@
+import type { AccountCode } from '../domain/chart-of-accounts.ts';
+import type { Day } from '../domain/day.ts';
+import type { LedgerAccountId } from '../domain/ids.ts';
+import type { Minor } from '../domain/money.ts';
+import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
+
+/** The last day that is sealed, and the instant at which the open time begins. */
+export async function lastSealed(db: Db): Promise<{ day: Day; untilAt: Date } | undefined> {
+  const row = await db('ledger_rollup')
+    .orderBy('until_at', 'desc')
+    .first<{ day: Day; until_at: string } | undefined>('day', 'until_at');
+  return row === undefined ? undefined : { day: row.day, untilAt: fromSqlInstant(row.until_at) };
+}
+
+export async function firstPostedAt(db: Db): Promise<Date | undefined> {
+  const row = await db('ledger_entry').first<{ at: string | null }>(db.raw('MIN(posted_at) AS at'));
+  return row.at === null ? undefined : fromSqlInstant(row.at);
+}
+
+/** Sums the house accounts over one day: a row for each of them, also where nothing moved. Again, it changes nothing. */
+export async function sealDay(
+  trx: Trx,
+  window: { day: Day; fromAt: Date; untilAt: Date; sealedAt: Date },
+): Promise<void> {
+  const from = sqlInstant(window.fromAt);
+  const until = sqlInstant(window.untilAt);
+  await trx.raw(
+    `INSERT IGNORE INTO ledger_rollup (account_id, day, from_at, until_at, debit_minor, credit_minor, sealed_at)
+     SELECT a.id, ?, ?, ?, COALESCE(moved.debit, 0), COALESCE(moved.credit, 0), ?
+     FROM ledger_account a
+     LEFT JOIN (
+       SELECT p.account_id, SUM(GREATEST(p.amount_minor, 0)) AS debit, -SUM(LEAST(p.amount_minor, 0)) AS credit
+       FROM ledger_entry e
+       JOIN ledger_posting p ON p.entry_id = e.id
+       JOIN ledger_account house ON house.id = p.account_id AND house.owner_key = 'house'
+       WHERE e.posted_at >= ? AND e.posted_at < ?
+       GROUP BY p.account_id
+     ) moved ON moved.account_id = a.id
+     WHERE a.owner_key = 'house'`,
+    [window.day, from, until, sqlInstant(window.sealedAt), from, until],
+  );
+}
+
+export interface HouseBalance {
+  readonly accountId: LedgerAccountId;
+  readonly code: AccountCode;
+  readonly currency: string;
+  readonly exponent: number;
+  /** Debits less credits. */
+  readonly balanceMinor: Minor;
+}
+
+/** What a house account holds: sealed days, and the postings since, in one statement and so of one instant. */
+export async function houseBalance(db: Db, accountId: LedgerAccountId): Promise<Minor> {
+  const rows = await balanceRows(db, accountId);
+  return BigInt(rows[0]?.balance ?? 0);
+}
+
+export async function houseBalances(db: Db): Promise<HouseBalance[]> {
+  const rows = await balanceRows(db);
+  return rows.map((row) => ({
+    accountId: row.id,
+    code: row.code,
+    currency: row.currency,
+    exponent: row.exponent,
+    balanceMinor: BigInt(row.balance),
+  }));
+}
+
+async function balanceRows(db: Db, accountId?: LedgerAccountId): Promise<BalanceRow[]> {
+  const [rows] = (await db.raw(
+    `SELECT a.id, a.code, a.currency, a.exponent, COALESCE(sealed.sum, 0) + COALESCE(open.sum, 0) AS balance
+     FROM ledger_account a
+     LEFT JOIN (
+       SELECT account_id, SUM(debit_minor - credit_minor) AS sum FROM ledger_rollup GROUP BY account_id
+     ) sealed ON sealed.account_id = a.id
+     LEFT JOIN (
+       SELECT p.account_id, SUM(p.amount_minor) AS sum
+       FROM ledger_entry e
+       JOIN ledger_posting p ON p.entry_id = e.id
+       JOIN ledger_account house ON house.id = p.account_id AND house.owner_key = 'house'
+       WHERE e.posted_at >= COALESCE((SELECT MAX(until_at) FROM ledger_rollup), '1000-01-01')
+       GROUP BY p.account_id
+     ) open ON open.account_id = a.id
+     WHERE a.owner_key = 'house' ${accountId === undefined ? '' : 'AND a.id = ?'}
+     ORDER BY a.code, a.currency`,
+    accountId === undefined ? [] : [accountId],
+  )) as [BalanceRow[]];
+  return rows;
+}
+
+interface BalanceRow {
+  id: LedgerAccountId;
+  code: AccountCode;
+  currency: string;
+  exponent: number;
+  balance: string;
+}
