@@ -1,5 +1,6 @@
 import type { LoginId } from '../domain/ids.ts';
 import { type Db, fromSqlInstant } from './knex.ts';
+import { actualRows } from './radius-rows.ts';
 
 /** Reads for people: what is decided about a login, what its sessions have, and what its last dial was told. */
 
@@ -302,4 +303,20 @@ export function accessChangeView(row: Row): AccessChangeView {
     to: String(row['to']),
     reason: String(row['reason']),
   };
+}
+
+export interface RowView {
+  table: 'radcheck' | 'radreply';
+  attribute: string;
+  op: string;
+  value: string;
+  ordinal: number;
+}
+
+/** What FreeRADIUS finds for a username now, passwords in clear: whoever shows it masks them. */
+export async function radiusRowViews(db: Db, username: string): Promise<RowView[]> {
+  const found = (await actualRows(db, [username])).get(username);
+  const views = (table: RowView['table'], rows: readonly Omit<RowView, 'table'>[]) =>
+    rows.map(({ attribute, op, value, ordinal }) => ({ table, attribute, op, value, ordinal }));
+  return [...views('radcheck', found?.check ?? []), ...views('radreply', found?.reply ?? [])];
 }

@@ -2,8 +2,6 @@ import type { PackageId } from '../domain/ids.ts';
 import type { SuspensionEffect } from '../domain/access-types.ts';
 import { asId, operatorReseller } from '../domain/ids.ts';
 import type { Db, Trx } from './knex.ts';
-import { databaseNow } from './leases.ts';
-import { type Priority, priorities } from './reconcile-requests.ts';
 
 export type CatalogTable =
   'tax_rate' | 'billing_profile' | 'ipv4_pool' | 'ppp_profile' | 'master_package' | 'package';
@@ -207,53 +205,4 @@ export async function updateMasterPackage(
   changes: Record<string, string | number | null>,
 ): Promise<void> {
   await trx('master_package').where({ id }).update(changes);
-}
-
-/**
- * Asks for every live login on packages of the master package: INSERT .. SELECT, five hundred logins a statement, so
- * that no statement and no memory grows with the number of subscribers. Gives how many logins were asked for.
- */
-export async function requestLoginsOfMasterPackage(
-  trx: Trx,
-  masterPackageId: string,
-  why: { priority: Priority; requestedBy: string },
-): Promise<number> {
-  let after = '0';
-  let count = 0;
-  for (;;) {
-    const ids = await trx('login as l')
-      .join('subscription as s', 's.id', 'l.subscription_id')
-      .join('package as p', 'p.id', 's.package_id')
-      .where('p.master_package_id', masterPackageId)
-      .whereNull('l.retired_at')
-      .where('l.id', '>', after)
-      .orderBy('l.id')
-      .limit(500)
-      .pluck<string[]>('l.id');
-    const last = ids.at(-1);
-    if (last === undefined) return count;
-    await requestLoginRange(trx, { masterPackageId, after, last }, why);
-    count += ids.length;
-    after = last;
-  }
-}
-
-/** Versions are random in the same way as those of requestReconcile: 63 bits. */
-async function requestLoginRange(
-  trx: Trx,
-  range: { masterPackageId: string; after: string; last: string },
-  why: { priority: Priority; requestedBy: string },
-): Promise<void> {
-  const now = databaseNow(trx);
-  await trx.raw(
-    `INSERT INTO reconcile_queue (kind, \`key\`, version, priority, not_before, requested_by, requested_at)
-     SELECT 'login', l.id, (CAST(FLOOR(RAND() * 2147483648) AS UNSIGNED) << 32) | CAST(FLOOR(RAND() * 4294967296) AS UNSIGNED), ?, ?, ?, ?
-       FROM login l JOIN subscription s ON s.id = l.subscription_id JOIN package p ON p.id = s.package_id
-      WHERE p.master_package_id = ? AND l.retired_at IS NULL AND l.id > ? AND l.id <= ?
-      ORDER BY l.id
-     ON DUPLICATE KEY UPDATE version = VALUES(version), priority = GREATEST(priority, VALUES(priority)),
-       not_before = VALUES(not_before), requested_by = VALUES(requested_by), requested_at = VALUES(requested_at),
-       attempts = 0, is_parked = FALSE`,
-    [priorities[why.priority], now, why.requestedBy, now, range.masterPackageId, range.after, range.last],
-  );
 }

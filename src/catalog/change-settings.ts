@@ -1,0 +1,97 @@
+import { z } from 'zod';
+import type { CommandContext } from '../command.ts';
+import { recordActivity } from '../db/activity.ts';
+import { inTransaction } from '../db/knex.ts';
+import { requestAllLogins } from '../db/login-requests.ts';
+import { hasPostings } from '../db/setting-facts.ts';
+import { type OperatorSettings, readSettings, saveSettings } from '../db/settings.ts';
+import { dayIn } from '../domain/day.ts';
+import { invalid } from '../errors.ts';
+import { checked, oneOf, parseInput, technicalName } from '../input.ts';
+import { rateLimit } from './fields.ts';
+
+const whole = (min: number, max: number) =>
+  z
+    .string()
+    .transform((text) => (/^\d{1,9}$/.test(text) ? Number(text) : Number.NaN))
+    .refine((value) => value >= min && value <= max, `must be a whole number from ${min} to ${max}`);
+const timeOfDay = () =>
+  checked('must be a time of day, HH:MM', (text) => {
+    if (!/^([01]\d|2[0-3]):[0-5]\d$/.test(text)) throw new RangeError('not a time of day');
+    return text;
+  });
+
+/** The rule of each setting. Rates are kept in one spelling. */
+const rules: { [K in keyof OperatorSettings]: z.ZodType<OperatorSettings[K], string> } = {
+  zone: checked('must be an IANA time zone such as Asia/Dhaka', (text) => {
+    dayIn(text, new Date(0));
+    return text;
+  }),
+  currency: checked('must be three capital letters', (text) => {
+    if (!/^[A-Z]{3}$/.test(text)) throw new RangeError('not a currency');
+    return text;
+  }),
+  exponent: oneOf(['0', '2', '3']).transform(Number) as unknown as z.ZodType<number, string>,
+  invoiceSeries: technicalName(16) as z.ZodType<string, string>,
+  portRate: rateLimit(),
+  walledGardenRate: rateLimit(),
+  walledGardenList: technicalName(60) as z.ZodType<string, string>,
+  deniedRate: rateLimit(),
+  deniedList: technicalName(60) as z.ZodType<string, string>,
+  deferralDays: whole(1, 365),
+  overdueLimitPermille: whole(1, 1000),
+  overdueLimitCount: whole(1, 1_000_000),
+  invoiceRunAt: timeOfDay(),
+  overdueRunAt: timeOfDay(),
+};
+
+/** What reaches routers through every login's rows. */
+const reachesLogins: readonly string[] = [
+  'portRate',
+  'walledGardenRate',
+  'walledGardenList',
+  'deniedRate',
+  'deniedList',
+];
+
+export interface SettingChange {
+  isChanged: boolean;
+  before: unknown;
+  after: unknown;
+}
+
+/** Changes one setting, with a trail. What reaches routers is asked for from every login, behind urgent work. */
+export async function changeSettings(
+  ctx: CommandContext,
+  input: { name: keyof OperatorSettings; value: string },
+): Promise<SettingChange> {
+  const after = parseInput(
+    z.strictObject({ VALUE: rules[input.name] as z.ZodType<string | number, string> }),
+    {
+      VALUE: input.value,
+    },
+  ).VALUE;
+  const change = await inTransaction(ctx.db, async (trx): Promise<SettingChange> => {
+    const before = (await readSettings(trx))[input.name];
+    if (before === after) return { isChanged: false, before, after };
+    if ((input.name === 'currency' || input.name === 'exponent') && (await hasPostings(trx))) {
+      throw invalid('VALUE', 'cannot change any more: something has been posted');
+    }
+    const at = ctx.clock.now();
+    await saveSettings(trx, { [input.name]: after }, at);
+    await recordActivity(trx, {
+      at,
+      actor: ctx.actor,
+      verb: 'setting.change',
+      subject: { kind: 'setting', id: null },
+      correlationId: ctx.correlationId,
+      diff: { name: input.name, before, after },
+    });
+    if (reachesLogins.includes(input.name)) {
+      await requestAllLogins(trx, { priority: 'run', requestedBy: ctx.correlationId });
+    }
+    return { isChanged: true, before, after };
+  });
+  if (change.isChanged) ctx.wake('worker');
+  return change;
+}
