@@ -35,7 +35,7 @@ export function templateHelpers(engine: Engine, assets: Assets): Record<string, 
     or: (...values: unknown[]) => values.slice(0, -1).some((value) => !isEmpty(value)),
     and: (...values: unknown[]) => values.slice(0, -1).every((value) => !isEmpty(value)),
     json: (value: unknown) => JSON.stringify(value),
-    count: (value: number | string) => grouped(String(value)),
+    thousands: (value: number | string) => grouped(String(value)),
     money: (minor: bigint | string, options: Options) => {
       const { exponent } = formatsOf(options);
       const amount = BigInt(minor);
