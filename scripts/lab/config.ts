@@ -23,6 +23,9 @@ const loopback = ipv4.regex(/^127\./, 'must be in 127.0.0.0/8: the lab never lea
 const name = z.string().regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be 1 to 64 letters, digits, . _ or -');
 const secret = z.string().min(1).max(128);
 const seconds = z.number().min(0).max(86_400);
+const bytesAtMost = (max: number) =>
+  z.string().refine((text) => Buffer.byteLength(text) <= max, `must be at most ${max} bytes`);
+const label = bytesAtMost(64).min(1);
 const endpoint = z.strictObject({ address: loopback, port });
 const range = z
   .tuple([ipv4, ipv4])
@@ -41,10 +44,10 @@ export const routerSchema = z.strictObject({
   secret,
   coaPort: port.default(3799),
   dynamicClients: z.array(loopback).min(1).optional(),
-  identity: z.string().min(1).max(64).optional(),
+  identity: label.optional(),
   claimedAddress: ipv4.optional(),
-  serviceName: z.string().min(1).max(64).optional(),
-  interfaceName: z.string().min(1).max(64).optional(),
+  serviceName: label.optional(),
+  interfaceName: label.optional(),
   timeoutMs: z.int().min(10).max(60_000).optional(),
   attempts: z.int().min(1).max(20).optional(),
   sendsMessageAuthenticator: z.boolean().optional(),
@@ -62,9 +65,6 @@ const method = z.enum(['pap', 'chap', 'mschap2']);
 const mac = z
   .string()
   .regex(/^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$/, 'must be six pairs of hex digits with colons');
-
-const bytesAtMost = (max: number) =>
-  z.string().refine((text) => Buffer.byteLength(text) <= max, `must be at most ${max} bytes`);
 
 export const dialSchema = z.strictObject({
   username: bytesAtMost(253).min(1),

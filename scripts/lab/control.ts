@@ -42,6 +42,16 @@ const rebootSchema = z.strictObject({
   keepsCounter: z.boolean().optional(),
   isSilent: z.boolean().optional(),
 });
+const octets = z
+  .int()
+  .min(0)
+  .max(2 ** 50);
+const trafficSchema = z.strictObject({
+  inputOctets: octets.default(0),
+  outputOctets: octets.default(0),
+  isIdle: z.boolean().optional(),
+});
+const accountSchema = z.strictObject({ status: z.enum(['Start', 'Interim-Update', 'Stop']) });
 const emptySchema = z.strictObject({});
 const limitSchema = z.coerce.number().int().min(1).max(1000).default(100);
 const kindSchema = z.enum(faultKinds);
@@ -63,6 +73,8 @@ const routes: readonly [string, RegExp, Handler][] = [
   ['DELETE', /^\/routers\/([^/]+)\/faults\/([^/]+)$/, clearFault],
   ['GET', /^\/routers\/([^/]+)\/sessions\/([^/]+)$/, session],
   ['POST', /^\/routers\/([^/]+)\/sessions\/([^/]+)\/hang-up$/, hangUp],
+  ['POST', /^\/routers\/([^/]+)\/sessions\/([^/]+)\/traffic$/, traffic],
+  ['POST', /^\/routers\/([^/]+)\/sessions\/([^/]+)\/account$/, account],
   ['GET', /^\/sessions$/, ({ lab, query }) => ({ body: lab.sessions(query.get('username') ?? undefined) })],
   ['GET', /^\/subscribers$/, ({ lab }) => ({ body: lab.subscribers() })],
   ['POST', /^\/subscribers\/([^/]+)\/dial$/, switchOn],
@@ -252,6 +264,24 @@ function hangUp({ lab, body }: Call, name = '', key = ''): Answer {
   const router = routerOf(lab, name);
   if (!router.hangUp(key)) throw new NotFound('live session');
   return { body: router.session(key) };
+}
+
+/** More octets at once, and silence or not: what a subscriber does. */
+function traffic({ lab, body }: Call, name = '', key = ''): Answer {
+  const { inputOctets, outputOctets, isIdle } = parseInput(trafficSchema, body);
+  const router = routerOf(lab, name);
+  if (router.session(key) === undefined) throw new NotFound('session');
+  router.addOctets(key, inputOctets, outputOctets);
+  if (isIdle !== undefined) router.setIdle(key, isIdle);
+  return { body: router.session(key) };
+}
+
+/** One more accounting packet of a session, live or ended. */
+async function account({ lab, body }: Call, name = '', key = ''): Promise<Answer> {
+  const { status } = parseInput(accountSchema, body);
+  const router = routerOf(lab, name);
+  if (router.session(key) === undefined) throw new NotFound('session');
+  return { body: { outcome: await router.account(key, status) } };
 }
 
 function switchOn({ lab, body }: Call, username = ''): Answer {

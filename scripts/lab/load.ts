@@ -92,7 +92,12 @@ export async function runLoad(options: LoadOptions): Promise<Load> {
   if (options.routers.length === 0) throw new RangeError('routers: at least one');
   if (options.logins.length === 0) throw new RangeError('logins: at least one');
   const run = new LoadRun(options);
-  await run.open();
+  try {
+    await run.open();
+  } catch (error) {
+    run.closeSockets();
+    throw error;
+  }
   run.begin();
   return {
     stop: () => run.stop(),
@@ -178,8 +183,8 @@ class LoadRun {
         nextTemplate: 0,
         counts: emptyCounts(),
       };
-      for (let i = 0; i < ports; i++) lane.ports.push(await this.openPort(lane));
       this.lanes.push(lane);
+      for (let i = 0; i < ports; i++) lane.ports.push(await this.openPort(lane));
     }
   }
 
@@ -240,8 +245,12 @@ class LoadRun {
     if (this.endedAt !== undefined) return;
     this.endedAt = performance.now();
     clearInterval(this.timer);
-    for (const lane of this.lanes) for (const port of lane.ports) port.socket.close();
+    this.closeSockets();
     this.finish(this.result());
+  }
+
+  closeSockets(): void {
+    for (const lane of this.lanes) for (const port of lane.ports) port.socket.close();
   }
 
   private startOne(): void {

@@ -128,9 +128,10 @@ export class RadiusClient {
     }
     if (this.ports.length + this.opening < portsMax) {
       this.opening++;
-      const port = await this.openPort().finally(() => {
-        this.opening--;
-      });
+      // Without a socket (too many files, the address gone) the router has no network, which is a closed exchange.
+      const port = await this.openPort().catch(() => undefined);
+      this.opening--;
+      if (port === undefined) return undefined;
       // The router may have been closed while the socket was opening.
       if (!this.isOpen()) {
         port.socket.close();

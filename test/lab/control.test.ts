@@ -148,6 +148,21 @@ describe('lab control', () => {
     expect((await call('GET', path)).body).to.include({ state: 'ended' });
   });
 
+  it('POST traffic and account, add octets and send a packet more', async () => {
+    const { key } = await online('alice');
+    const path = `/routers/north/sessions/${key}`;
+    const { body } = await call('POST', `${path}/traffic`, { outputOctets: 5 * 2 ** 30, isIdle: true });
+    expect(body)
+      .to.have.property('outputOctets')
+      .that.is.at.least(5 * 2 ** 30);
+    expect((await call('POST', `${path}/account`, { status: 'Interim-Update' })).body).to.deep.equal({
+      outcome: 'answered',
+    });
+    const interim = server.requests.find(({ attributes }) => numberOf(attributes, 'Acct-Status-Type') === 3);
+    expect(numberOf(interim?.attributes ?? [], 'Acct-Output-Gigawords')).to.equal(1);
+    expect((await call('POST', '/routers/north/sessions/none/traffic', {})).status).to.equal(404);
+  });
+
   it('faults, set and cleared, take effect', async () => {
     const session = await online('alice');
     const set = await call('POST', '/routers/north/faults', { kind: 'refuse', errorCause: 501, times: 2 });

@@ -79,6 +79,49 @@ describe('lab process', () => {
     }
   });
 
+  it('main, on SIGHUP, takes a changed secret; on SIGTERM it ends although nobody answers its Stops', async () => {
+    const secret = 'old-secret';
+    const server = await responder(secret, ({ code }) =>
+      code === 4
+        ? { code: 5, attributes: [] }
+        : { code: 2, attributes: [emptyMessageAuthenticator, ['Framed-IP-Address', '10.9.9.9']] },
+    );
+    const endpoint = { address: '127.0.0.1', port: server.port };
+    const config: LabConfigInput = {
+      control: { port: await freePort() },
+      authServer: endpoint,
+      acctServer: endpoint,
+      routers: [{ name: 'r1', address: labAddress(), secret }],
+      subscribers: [{ username: 'a', password: 'p', router: 'r1' }],
+      dialSpreadSeconds: 0,
+    };
+    const child = start(config);
+    try {
+      await until('the session', () => server.requests.length >= 3, { timeoutMs: 10_000, child });
+      await server.close();
+      writeFileSync(
+        configFile(),
+        JSON.stringify({ ...config, routers: [{ ...config.routers[0], secret: 'new-one' }] }),
+      );
+      process.kill(child.pid, 'SIGHUP');
+      await until('the secret', () => output().includes('"event":"secret changed"'), {
+        timeoutMs: 5000,
+        child,
+      });
+      writeFileSync(configFile(), '{');
+      process.kill(child.pid, 'SIGHUP');
+      await until('the complaint', () => /"event":"reload failed".*is not JSON/.test(output()), {
+        timeoutMs: 5000,
+        child,
+      });
+      await child.stop();
+      expect(output(), 'ended by itself').to.include('"event":"lab stopped"');
+      expect(output()).to.not.match(/old-secret|new-one/);
+    } finally {
+      await child.stop();
+    }
+  });
+
   const broken: [string, unknown, RegExp][] = [
     ['that is not JSON', '{', /lab\.json: is not JSON/],
     ['without servers', { control: { port: 1 }, routers: [] }, /authServer: /],
