@@ -152,5 +152,5 @@ export class EvidenceCollector {
  * Message-Authenticator, so logins count where the router's client requires one; a CHAP login alone proves nothing.
  */
 function isHeard(client: RadiusClient, acct: ClientCounters, auth: ClientCounters): boolean {
-  return acct.valid > 0 || (client.requireMessageAuthenticator && auth.valid > 0);
+  return acct.answered > 0 || (client.requireMessageAuthenticator && auth.answered > 0);
 }
