@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -110,7 +111,9 @@ export async function startFreeRadius(
     await until('FreeRADIUS', () => isAlive(100), { timeoutMs: 20_000, child });
   } catch (error) {
     await child.stop();
-    throw new Error(`FreeRADIUS did not start: see ${join(folder, 'radius.log')}`, { cause: error });
+    throw new Error(`FreeRADIUS did not start:\n${lastLines(join(folder, 'radius.log'), 6)}`, {
+      cause: error,
+    });
   }
   return {
     folder,
@@ -127,6 +130,12 @@ export async function startFreeRadius(
     isAlive,
     stop: () => child.stop(),
   };
+}
+
+/** The server's log holds no secrets. */
+function lastLines(path: string, count: number): string {
+  if (!existsSync(path)) return `there is no ${path}`;
+  return readFileSync(path, 'utf8').trim().split('\n').slice(-count).join('\n');
 }
 
 function copyConfig(folder: string, account: Account | undefined): string {
@@ -207,8 +216,13 @@ function checkConfig(
       ['-C', '-d', config, '-n', 'radiusd', '-lstdout'],
       { env: environment, ...(account ?? {}) },
       (error, stdout, stderr) => {
-        if (error === null) { resolve(); return; }
-        const complaint = `${stdout}${stderr}`.trim().split('\n').slice(-8).join('\n');
+        if (error === null) {
+          resolve();
+          return;
+        }
+        const lines = `${stdout}${stderr}`.trim().split('\n');
+        const errors = lines.filter((line) => line.includes('Error'));
+        const complaint = (errors.length > 0 ? errors : lines).slice(-8).join('\n');
         reject(new Error(`FreeRADIUS does not accept its configuration:\n${complaint}`));
       },
     );

@@ -47,7 +47,12 @@ const plain: Record<string, [type: number, kind: Kind]> = {
 const vendors: Record<string, [vendor: number, type: number, kind: Kind]> = {
   'MS-CHAP-Response': [311, 1, 'octets'],
   'MS-CHAP-Error': [311, 2, 'octets'],
+  'MS-MPPE-Encryption-Policy': [311, 7, 'integer'],
+  'MS-MPPE-Encryption-Types': [311, 8, 'integer'],
   'MS-CHAP-Challenge': [311, 11, 'octets'],
+  'MS-CHAP-MPPE-Keys': [311, 12, 'octets'],
+  'MS-MPPE-Send-Key': [311, 16, 'octets'],
+  'MS-MPPE-Recv-Key': [311, 17, 'octets'],
   'MS-CHAP2-Response': [311, 25, 'octets'],
   'MS-CHAP2-Success': [311, 26, 'octets'],
   'Mikrotik-Group': [14988, 3, 'text'],
