@@ -87,3 +87,36 @@ export function losingCommits(db: Knex, times: number): Knex {
     },
   });
 }
+
+/** Many subscribers with one subscription each, set-based. */
+export async function insertPayers(db: Knex, count: number, anchorOn = '2026-03-01'): Promise<void> {
+  const billingProfileId = await aBillingProfile(db);
+  const packageId = await aPackage(db);
+  for (let at = 0; at < count; at += 1000) {
+    await db('subscriber').insert(
+      Array.from({ length: Math.min(1000, count - at) }, (_, n) => ({
+        name: `Bulk ${at + n}`,
+        billing_profile_id: billingProfileId,
+        created_at: '2026-01-01 00:00:00.000',
+      })),
+    );
+  }
+  await db.raw(
+    `INSERT INTO subscription (subscriber_id, package_id, anchor_on, next_invoice_on, started_on)
+     SELECT id, ?, ?, ?, ? FROM subscriber WHERE name LIKE 'Bulk %' ORDER BY id`,
+    [packageId, anchorOn, anchorOn, anchorOn],
+  );
+}
+
+/** Empties every table, much faster than a database of each test's own. */
+export async function clearTables(db: Knex): Promise<void> {
+  const [rows] = (await db.raw(
+    `SELECT table_name AS name FROM information_schema.tables
+     WHERE table_schema = DATABASE() AND table_name <> 'schema_migration'`,
+  )) as [{ name: string }[]];
+  await db.transaction(async (trx) => {
+    await trx.raw('SET FOREIGN_KEY_CHECKS = 0');
+    for (const { name } of rows) await trx.raw('DELETE FROM ??', [name]);
+    await trx.raw('SET FOREIGN_KEY_CHECKS = 1');
+  });
+}
