@@ -28,6 +28,11 @@ export function templateHelpers(engine: Engine, assets: Assets): Record<string, 
   const safe = (html: string) => new engine.SafeString(html);
   const escape = (text: string) => engine.escapeExpression(text);
   return {
+    /** The error of a form's field, from the page's errors; empty where there is none. */
+    fieldError: (name: string, options: Options) => {
+      const root = (options.data as { root: { errors?: Record<string, string> | null } }).root;
+      return root.errors?.[name] ?? '';
+    },
     asset: (name: string) => assets.url(name),
     icon: (name: string) => safe(assets.icon(name)),
     eq: (a: unknown, b: unknown) => a === b,

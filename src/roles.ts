@@ -1,0 +1,59 @@
+import type { WakeListener } from './adapters/wake.ts';
+import type { App } from './app.ts';
+import { ConfigError } from './config.ts';
+import { timetable } from './jobs/schedule.ts';
+import { startScheduler } from './jobs/scheduler.ts';
+import { describeError } from './log.ts';
+import { startLane } from './reconcile/lane.ts';
+import { startRadiusAgent } from './reconcile/radius-agent.ts';
+import { reconcileRouters } from './reconcile/router.ts';
+import { startWorker } from './reconcile/worker.ts';
+import { startWeb } from './web/start.ts';
+
+export const roleNames = ['web', 'worker', 'lane', 'radius-agent', 'scheduler'] as const;
+export type RoleName = (typeof roleNames)[number];
+
+export interface RunningRole {
+  stop(): Promise<void>;
+}
+
+export function isRole(name: string): name is RoleName {
+  return (roleNames as readonly string[]).includes(name);
+}
+
+/** Starts one role in this process. What it looks for in the queue it is woken for, and polls anyway. */
+export function startRole(role: RoleName, app: App, listener: WakeListener): RunningRole {
+  const start: Record<RoleName, () => RunningRole & { wake?(): void }> = {
+    web: () => startWeb(app),
+    worker: () => startWorker({ ...app, reconcileRouters: (claims) => reconcileRouters(app, claims) }),
+    lane: () => startLane({ ...app, sourceAddress: app.config.radiusSourceAddress }),
+    'radius-agent': () => startAgent(app),
+    scheduler: () => startScheduler(app, timetable),
+  };
+  const running = start[role]();
+  listener.onWake(() => running.wake?.());
+  return running;
+}
+
+function startAgent(app: App) {
+  const { clientDirectory, clientDirectory6, controlSocket } = app.config.freeradius;
+  if (clientDirectory === undefined) {
+    throw new ConfigError(
+      'The role radius-agent needs SLUICE_CLIENT_DIRECTORY: where FreeRADIUS reads its client files.',
+    );
+  }
+  return startRadiusAgent({
+    ...app,
+    host: app.config.host,
+    freeradius: { clientDirectory, clientDirectory6, controlSocket },
+  });
+}
+
+/** Stops roles one after the other, whatever one of them throws. */
+export async function stopRoles(app: App, running: readonly RunningRole[]): Promise<void> {
+  for (const role of [...running].reverse()) {
+    await role
+      .stop()
+      .catch((error: unknown) => app.log.error('role did not stop', { error: describeError(error) }));
+  }
+}
