@@ -43,3 +43,18 @@ function isSame(a: NasRow, b: NasRow | undefined): boolean {
     a.requireMessageAuthenticator === b.requireMessageAuthenticator
   );
 }
+
+/** The addresses at which anything differs between two readings of the table. */
+export function changedAddresses(before: readonly NasRow[], after: readonly NasRow[]): Set<string> {
+  const old = new Map(before.map((row) => [row.routerId, row]));
+  const changed = new Set<string>();
+  for (const row of after) {
+    const was = old.get(row.routerId);
+    old.delete(row.routerId);
+    if (isSame(row, was)) continue;
+    changed.add(row.address);
+    if (was !== undefined) changed.add(was.address);
+  }
+  for (const gone of old.values()) changed.add(gone.address);
+  return changed;
+}

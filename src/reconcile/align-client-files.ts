@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import { type ClientFolder, openClientFolder } from '../adapters/freeradius/client-files.ts';
 import type { Clock } from '../clock.ts';
-import { readNas, type StoredNasRow } from '../db/nas.ts';
+import type { StoredNasRow } from '../db/nas.ts';
 import { removedRouters } from '../db/routers.ts';
 import { type ClientPlan, planClientFiles, type PresentFile } from '../domain/client-directory.ts';
 import { withError, withInPlace, withWanted } from '../domain/client-evidence.ts';
@@ -9,6 +9,7 @@ import {
   clientHash,
   clientProblem,
   parseClientFile,
+  type ParsedClientFile,
   type RadiusClient,
   renderClientFile,
 } from '../domain/radius-client-file.ts';
@@ -33,6 +34,8 @@ export interface ClientFileDeps {
 export interface Folders {
   readonly v4: ClientFolder;
   readonly v6: ClientFolder | undefined;
+  /** What was read from each text: most files never change. */
+  readonly parsed: Map<string, { text: string; content: ParsedClientFile }>;
 }
 
 export async function openFolders(deps: ClientFileDeps): Promise<Folders> {
@@ -40,6 +43,7 @@ export async function openFolders(deps: ClientFileDeps): Promise<Folders> {
   return {
     v4: await openClientFolder(clientDirectory),
     v6: clientDirectory6 === undefined ? undefined : await openClientFolder(clientDirectory6),
+    parsed: new Map(),
   };
 }
 
@@ -55,18 +59,23 @@ export interface AlignReport {
 }
 
 /**
- * Brings the files in line with `nas`. When the table can't be read it rejects before anything was touched. One router
- * that can't be taken never stops the others: its error goes into its own state.
+ * Brings the files in line with `rows`, the whole of `nas`. With `scope`, only the files of these addresses are looked
+ * at: the ones whose row has changed since a look at everything. One router that can't be taken never stops the others:
+ * its error goes into its own state.
  */
 export async function alignFolders(
   deps: ClientFileDeps,
   folders: Folders,
   states: ClientStates,
-  options: { isRemovalConfirmed: boolean },
+  work: { rows: readonly StoredNasRow[]; scope?: ReadonlySet<string>; isRemovalConfirmed: boolean },
 ): Promise<AlignReport> {
-  const rows = await readNas(deps.db);
-  const present = { v4: await presentFiles(deps, folders.v4), v6: await presentFiles(deps, folders.v6) };
-  const sorted = sortRows(deps, folders, rows);
+  const { rows, scope } = work;
+  const inScope = scope === undefined ? rows : rows.filter((row) => scope.has(row.address));
+  const present = {
+    v4: await presentFiles(deps, folders, 'v4', scope),
+    v6: await presentFiles(deps, folders, 'v6', scope),
+  };
+  const sorted = sortRows(deps, folders, inScope);
   const isExplained = await explainer(deps.db, rows, [...present.v4, ...present.v6]);
   const report = {
     written: 0,
@@ -80,31 +89,54 @@ export async function alignFolders(
   for (const family of ['v4', 'v6'] as const) {
     const folder = folders[family];
     if (folder === undefined) continue;
-    const isOurs = (address: string) => address.includes(':') === (family === 'v6');
     const plan = planClientFiles({
-      wanted: sorted.usable.map((one) => one.client).filter((client) => isOurs(client.address)),
+      wanted: sorted.usable.map((one) => one.client).filter((client) => familyOf(client.address) === family),
       untouchable: sorted.untouchable,
       present: present[family],
       isExplained,
       // One folder may rightly be empty while the other is not; a table that is empty as a whole is never believed.
       isAnyWanted: rows.length > 0,
-      isRemovalConfirmed: options.isRemovalConfirmed,
+      isRemovalConfirmed: work.isRemovalConfirmed,
     });
     await applyPlan(deps, folder, plan, { present: present[family], states, report });
   }
   return report;
 }
 
-async function presentFiles(deps: ClientFileDeps, folder: ClientFolder | undefined): Promise<PresentFile[]> {
-  const files = (await folder?.list()) ?? [];
+type Family = 'v4' | 'v6';
+
+function familyOf(address: string): Family {
+  return address.includes(':') ? 'v6' : 'v4';
+}
+
+async function presentFiles(
+  deps: ClientFileDeps,
+  folders: Folders,
+  family: Family,
+  scope: ReadonlySet<string> | undefined,
+): Promise<PresentFile[]> {
+  const names = scope === undefined ? undefined : [...scope].filter((name) => familyOf(name) === family);
+  const files = (await folders[family]?.list(names)) ?? [];
   return files.map((file) => ({
     name: file.name,
     isFromFuture: file.isFromFuture,
     content:
       file.text === undefined
         ? { ok: false, problem: 'is not a regular file' }
-        : parseClientFile(file.name, file.text, reserved(deps)),
+        : parseOnce(deps, folders, { name: file.name, text: file.text }),
   }));
+}
+
+function parseOnce(
+  deps: ClientFileDeps,
+  folders: Folders,
+  file: { name: string; text: string },
+): ParsedClientFile {
+  const known = folders.parsed.get(file.name);
+  if (known?.text === file.text) return known.content;
+  const content = parseClientFile(file.name, file.text, reserved(deps));
+  folders.parsed.set(file.name, { text: file.text, content });
+  return content;
 }
 
 function reserved(deps: ClientFileDeps): readonly string[] {

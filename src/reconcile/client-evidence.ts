@@ -21,12 +21,15 @@ export interface EvidenceDeps {
   readonly folderOf: (address: string) => ClientFolder | undefined;
 }
 
-/** A router whose change is younger than this is asked about at every look. */
+/** The routers that changed last are asked about at every look, as long as their change is younger than this. */
 const freshMs = 60_000;
-const freshAtOnce = 100;
+const freshAtOnce = 50;
 /** The others that are not complete come round slowly: asking costs FreeRADIUS's network thread about 0.1 ms. */
 const oldAtOnce = 10;
-const startAtOnce = 200;
+/** One look at most, so that the agent is free for what matters more. */
+const lookMs = 50;
+/** Accounting is asked of the database, which many others need. */
+const accountingMs = 2000;
 /** After this long with packets and without the file read, the file's time was missed; it is set once more. */
 const missedMs = 2500;
 
@@ -40,7 +43,8 @@ export class EvidenceCollector {
   private connection = -1;
   /** Routers whose loaded client has not been compared since the server, or we, started. */
   private toCompare: string[] = [];
-  private lastAsked = '';
+  private lastAsked = '0';
+  private accountingAt = -Infinity;
   private isReachable = true;
 
   constructor(deps: EvidenceDeps, states: ClientStates) {
@@ -48,16 +52,18 @@ export class EvidenceCollector {
     this.states = states;
   }
 
-  async look(): Promise<void> {
+  /** Asks about some routers, and stops early, between two of them, when `isHurried` says so. */
+  async look(isHurried: () => boolean): Promise<void> {
     const { radmin } = this.deps;
     if (radmin === undefined) return this.lookAtAccounting();
     if (!(await this.isConnected(radmin))) return;
-    const compare = this.toCompare.splice(0, startAtOnce);
-    for (const routerId of compare) {
-      if (!(await this.ask(radmin, routerId, { isFirst: true }))) return;
-    }
-    for (const routerId of this.due(new Set(compare))) {
-      if (!(await this.ask(radmin, routerId, { isFirst: false }))) return;
+    const due = this.due();
+    const endAt = performance.now() + lookMs;
+    while (!isHurried() && performance.now() < endAt) {
+      const next = due.shift();
+      const routerId = next ?? this.toCompare.pop();
+      if (routerId === undefined) return;
+      if (!(await this.ask(radmin, routerId, { isFirst: next === undefined }))) return;
     }
   }
 
@@ -77,18 +83,23 @@ export class EvidenceCollector {
     return true;
   }
 
-  /** Fresh ones first, then the next few of the others in the order of ids. */
-  private due(skip: ReadonlySet<string>): string[] {
+  /** The newest changes first, then the next few of the others in the order of ids. */
+  private due(): string[] {
     const now = this.deps.clock.now().getTime();
-    const open = this.states.all().filter((state) => !isComplete(state) && !skip.has(state.routerId));
-    const isFresh = (state: ClientState) => now - (state.inPlaceAt ?? state.wantedAt).getTime() < freshMs;
-    const fresh = open.filter(isFresh).slice(-freshAtOnce);
-    const old = open.filter((state) => !isFresh(state)).map((state) => state.routerId);
+    const since = (state: ClientState) => (state.inPlaceAt ?? state.wantedAt).getTime();
+    const open = this.states.all().filter((state) => !isComplete(state));
+    const fresh = open
+      .filter((state) => now - since(state) < freshMs)
+      .sort((a, b) => since(b) - since(a))
+      .slice(0, freshAtOnce)
+      .map((state) => state.routerId);
+    const isFresh = new Set(fresh);
+    const old = open.map((state) => state.routerId).filter((routerId) => !isFresh.has(routerId));
     old.sort((a, b) => Number(BigInt(a) - BigInt(b)));
-    const at = old.findIndex((id) => this.lastAsked !== '' && BigInt(id) > BigInt(this.lastAsked));
-    const turn = [...old.slice(Math.max(at, 0)), ...old.slice(0, Math.max(at, 0))].slice(0, oldAtOnce);
-    this.lastAsked = turn.at(-1) ?? '';
-    return [...fresh.map((state) => state.routerId), ...turn];
+    const start = old.findIndex((routerId) => BigInt(routerId) > BigInt(this.lastAsked));
+    const turn = [...old.slice(Math.max(start, 0)), ...old.slice(0, Math.max(start, 0))].slice(0, oldAtOnce);
+    this.lastAsked = turn.at(-1) ?? '0';
+    return [...fresh, ...turn];
   }
 
   /** False when the server could not be asked. */
@@ -101,6 +112,7 @@ export class EvidenceCollector {
     const hash = this.hashOf(routerId, loaded.client);
     this.states.change(routerId, (before) => withLoaded(before, hash, this.deps.clock.now()));
     if (state.inPlaceHash === null || loaded.client === undefined) return true;
+    if (hash === state.inPlaceHash && isComplete(state)) return true;
     const acct = await askClientCounters(radmin, 'acct', address);
     const auth = await askClientCounters(radmin, 'auth', address);
     if (acct === undefined || auth === undefined) return false;
@@ -135,7 +147,9 @@ export class EvidenceCollector {
 
   /** Without a control socket: accounting later than the file, by more than the second in which the old one counts. */
   private async lookAtAccounting(): Promise<void> {
-    const open = this.due(new Set()).flatMap((routerId) => {
+    if (performance.now() - this.accountingAt < accountingMs) return;
+    this.accountingAt = performance.now();
+    const open = this.due().flatMap((routerId) => {
       const state = this.states.get(routerId);
       if (state?.inPlaceAt === null || state === undefined || state.inPlaceHash === null) return [];
       if (state.inPlaceHash !== state.wantedHash) return [];

@@ -1,5 +1,6 @@
 import { createRadmin, type Radmin } from '../adapters/freeradius/radmin.ts';
-import { nasFingerprint } from '../db/nas.ts';
+import { nasFingerprint, readNas, type StoredNasRow } from '../db/nas.ts';
+import { changedAddresses } from '../domain/nas-rows.ts';
 import { parseClientFile } from '../domain/radius-client-file.ts';
 import { statusClientAddress } from '../domain/router-address.ts';
 import { describeError } from '../log.ts';
@@ -67,6 +68,7 @@ export async function alignClientFiles(
   const states = new ClientStates(deps.host, () => deps.clock.now());
   await states.load(deps.db);
   const report = await alignFolders(deps, folders, states, {
+    rows: await readNas(deps.db),
     isRemovalConfirmed: options.isRemovalConfirmed ?? false,
   });
   await states.save(deps.db);
@@ -102,6 +104,7 @@ class AgentLoop {
   private evidence: EvidenceCollector | undefined;
   private isLoaded = false;
   private fingerprint: string | undefined;
+  private rows: readonly StoredNasRow[] | undefined;
   private alignedAt = -Infinity;
   private isStopped = false;
   private isWoken = false;
@@ -142,13 +145,30 @@ class AgentLoop {
     }
     // Read before the table: a change in between shows as another fingerprint next time.
     const fingerprint = await nasFingerprint(this.deps.db);
-    const isDue = performance.now() - this.alignedAt >= fullLookMs;
+    const isDue = this.rows === undefined || performance.now() - this.alignedAt >= fullLookMs;
     if (fingerprint === this.fingerprint && !isDue) return;
-    const report = await alignFolders(this.deps, folders, this.states, { isRemovalConfirmed: false });
+    const rows = await readNas(this.deps.db);
+    const scope = isDue ? undefined : changedAddresses(this.rows ?? [], rows);
+    // Forgotten until it is done: a failure half-way is followed by a look at everything.
+    this.rows = undefined;
+    const report = await this.alignWith(folders, rows, scope);
+    this.rows = rows;
     this.fingerprint = fingerprint;
-    this.alignedAt = performance.now();
+    if (scope === undefined) this.alignedAt = performance.now();
     const isQuiet = report.written + report.removed + report.quarantined + report.renewed === 0;
     if (!isQuiet) this.deps.log.info('client files', { ...report });
+  }
+
+  /** What a part alone can't explain, the whole decides. */
+  private async alignWith(
+    folders: Folders,
+    rows: readonly StoredNasRow[],
+    scope: ReadonlySet<string> | undefined,
+  ): Promise<AlignReport> {
+    const work = { rows, isRemovalConfirmed: false };
+    if (scope === undefined) return alignFolders(this.deps, folders, this.states, work);
+    const report = await alignFolders(this.deps, folders, this.states, { ...work, scope });
+    return report.refused === 0 ? report : alignFolders(this.deps, folders, this.states, work);
   }
 
   private async collect(): Promise<void> {
@@ -162,7 +182,8 @@ class AgentLoop {
       },
       this.states,
     );
-    await this.evidence.look();
+    // A change that waits goes first: evidence can be had a moment later.
+    await this.evidence.look(() => this.isWoken || this.isStopped);
   }
 
   /** A part that fails is said once, when it begins to fail and when it is over; the others go on. */

@@ -1,3 +1,4 @@
+import { lstatSync, readdirSync } from 'node:fs';
 import {
   type FileHandle,
   link,
@@ -27,8 +28,8 @@ export interface ClientFile {
  * it starts. Measured with 3.2.1; the rules below follow from that.
  */
 export interface ClientFolder {
-  /** All entries. A file that has not changed since the last call is not read again. */
-  list(): Promise<ClientFile[]>;
+  /** All entries, or those of these names that exist. A file that has not changed since is not read again. */
+  list(names?: Iterable<string>): Promise<ClientFile[]>;
   /** Puts a file in place, whole or not at all, in a way that FreeRADIUS cannot miss. */
   put(name: string, text: string): Promise<void>;
   /** Makes FreeRADIUS read the file again at the router's next packet. */
@@ -67,12 +68,12 @@ export async function openClientFolder(directory: string): Promise<ClientFolder>
   let counter = 0;
   const at = (name: string) => join(folder, plain(name));
   return {
-    async list() {
-      const entries = await readdir(folder);
-      for (const name of seen.keys()) if (!entries.includes(name)) seen.delete(name);
+    async list(names) {
+      const entries = names === undefined ? readdirSync(folder) : [...names];
+      if (names === undefined) forgetMissing(seen, entries);
       const files: ClientFile[] = [];
       for (const name of entries.sort()) {
-        const file = await look(folder, name, seen);
+        const file = await look(folder, plain(name), seen);
         if (file !== undefined) files.push(file);
       }
       return files;
@@ -147,10 +148,16 @@ async function giveTo(handle: FileHandle, folder: string): Promise<void> {
   await handle.chmod(0o640);
 }
 
+function forgetMissing(seen: Map<string, Seen>, entries: readonly string[]): void {
+  const present = new Set(entries);
+  for (const name of seen.keys()) if (!present.has(name)) seen.delete(name);
+}
+
 async function look(folder: string, name: string, seen: Map<string, Seen>): Promise<ClientFile | undefined> {
   const path = join(folder, name);
   try {
-    const stat = await lstat(path);
+    // Synchronous: thousands of these take milliseconds, their promises a tenth of a second.
+    const stat = lstatSync(path);
     const isFromFuture = stat.mtimeMs >= systemClock.now().getTime() + 1000;
     if (!stat.isFile()) return { name, text: undefined, isFromFuture };
     const before = seen.get(name);
