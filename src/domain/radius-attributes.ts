@@ -4,7 +4,7 @@ import type { Access } from './access-types.ts';
 import type { LoginId } from './ids.ts';
 import { formatRateLimit, parseRateLimit, type RateLimit } from './rate-limit.ts';
 
-/** One row of radcheck or radreply, its value as FreeRADIUS has to find it there. */
+/** One row of radcheck or radreply. */
 export interface RadiusRow {
   readonly attribute: AttributeName;
   readonly op: ':=';
@@ -287,7 +287,7 @@ function rowsOf(values: Values, order: readonly AttributeName[]): RadiusRow[] {
     const value = values.get(attribute);
     return value === undefined
       ? []
-      : [{ attribute, op: ':=', value: sqlValue(attribute, value), ordinal: 0 }];
+      : [{ attribute, op: ':=', value: checkedValue(attribute, value), ordinal: 0 }];
   });
 }
 
@@ -300,18 +300,11 @@ function checkedPassword(password: string): string {
 }
 
 /**
- * A value as it has to stand in the table. FreeRADIUS 3.2 reads backslashes as escapes and takes quotes off a value
- * that begins and ends with one (measured on 3.2.1), so a backslash is doubled and a quote in front is written in octal.
+ * A value as it stands in the table: as it is, since FreeRADIUS's query quotes it (freeradius/queries/login.conf). RADIUS
+ * carries at most 253 bytes in one attribute (RFC 2865 §5).
  */
-function sqlValue(attribute: AttributeName, value: string): string {
+function checkedValue(attribute: AttributeName, value: string): string {
   if (/\p{Cc}/u.test(value)) throw new RangeError(`${attribute}: has no control characters`);
-  const written = value
-    .replaceAll('\\', '\\\\')
-    .replace(/^( *)(["'`])/, (_, space: string, quote: string) => {
-      return `${space}\\${quote.charCodeAt(0).toString(8).padStart(3, '0')}`;
-    });
-  if (written === '' || Buffer.byteLength(value) > 253 || Buffer.byteLength(written) > 253) {
-    throw new RangeError(`${attribute}: is 1 to 253 bytes`);
-  }
-  return written;
+  if (value === '' || Buffer.byteLength(value) > 253) throw new RangeError(`${attribute}: is 1 to 253 bytes`);
+  return value;
 }

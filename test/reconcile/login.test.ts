@@ -79,7 +79,7 @@ describe('reconcile/login', () => {
     const decision = await decisionOf(login.id);
     const rows = await rowsOf(db, login.username);
     expect(rows.check).to.deep.equal({
-      'Cleartext-Password': 'пароль "1"\\\\',
+      'Cleartext-Password': 'пароль "1"\\',
       'Calling-Station-Id': 'AA:BB:CC:DD:EE:01',
       'Simultaneous-Use': '1',
     });
