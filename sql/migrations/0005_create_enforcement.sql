@@ -50,7 +50,8 @@ CREATE TABLE IF NOT EXISTS access_change (
   KEY access_change_login (login_id, id)
 );
 
--- What a live session has by its last acknowledged CoA; where there is no row, its Class says.
+-- What a live session has by its last acknowledged CoA; where there is no row, its Class says. Fingerprints are empty
+-- where neither says.
 CREATE TABLE IF NOT EXISTS session_access (
   radacctid BIGINT UNSIGNED NOT NULL PRIMARY KEY,
   login_id BIGINT UNSIGNED NOT NULL,
@@ -58,7 +59,8 @@ CREATE TABLE IF NOT EXISTS session_access (
   redial_fingerprint CHAR(12) NOT NULL,
   generation BIGINT UNSIGNED NOT NULL,
   acknowledged_at DATETIME(3) NULL,
-  unanswered_at DATETIME(3) NULL COMMENT 'a CoA was sent and not answered: what the session has is unknown until one is',
+  unanswered_at DATETIME(3) NULL COMMENT 'a CoA was sent and not answered: it may have worked, or may yet',
+  unanswered_generation BIGINT UNSIGNED NULL COMMENT 'of the oldest such CoA',
   claimed_gone_at DATETIME(3) NULL COMMENT 'the router said 503; a later interim re-opens the question'
 );
 
@@ -77,6 +79,7 @@ CREATE TABLE IF NOT EXISTS enforcement (
   router_id BIGINT UNSIGNED NOT NULL,
   action ENUM('coa','disconnect') NOT NULL,
   why VARCHAR(40) NOT NULL COMMENT 'the decision''s reason, or kick',
+  because VARCHAR(20) NOT NULL DEFAULT '' COMMENT 'what made it necessary: access_changed, redial_needed, denied, ...',
   generation BIGINT UNSIGNED NOT NULL,
   access_fingerprint CHAR(12) NOT NULL,
   redial_fingerprint CHAR(12) NOT NULL,
@@ -84,7 +87,9 @@ CREATE TABLE IF NOT EXISTS enforcement (
   requested_by VARCHAR(64) NOT NULL,
   requested_at DATETIME(3) NOT NULL,
   sent_at DATETIME(3) NOT NULL,
-  outcome ENUM('pending','ack','nak','timeout','superseded') NOT NULL DEFAULT 'pending',
+  outcome ENUM('pending','ack','nak','timeout','superseded','abandoned','unsent') NOT NULL DEFAULT 'pending'
+    COMMENT 'superseded: something newer was wanted; abandoned: the sender ended; in both the router may have obeyed',
+  detail VARCHAR(120) NULL COMMENT 'why nothing was sent, or what became of it after the answer',
   answered_at DATETIME(3) NULL,
   error_cause SMALLINT UNSIGNED NULL,
   round_trip_us INT UNSIGNED NULL,
@@ -92,15 +97,18 @@ CREATE TABLE IF NOT EXISTS enforcement (
   confirmed_at DATETIME(3) NULL,
   confirmed_by ENUM('stop','rate') NULL,
   next_check_at DATETIME(3) NULL,
+  checks TINYINT UNSIGNED NOT NULL DEFAULT 0,
   KEY enforcement_session (radacctid, id),
   KEY enforcement_login (login_id, id),
   KEY enforcement_check (next_check_at),
   KEY enforcement_router (router_id, id)
 );
 
--- How far the tail of new accounting rows has been read.
+-- How far accounting rows have been read, and which process reads them now.
 CREATE TABLE IF NOT EXISTS accounting_tail (
   name VARCHAR(40) NOT NULL PRIMARY KEY,
   radacctid BIGINT UNSIGNED NOT NULL,
-  read_at DATETIME(3) NOT NULL
+  read_at DATETIME(3) NOT NULL,
+  owner CHAR(36) NULL,
+  locked_until DATETIME(3) NULL
 );

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import { createVault } from '../../src/adapters/vault.ts';
+import { createLog } from '../../src/log.ts';
 import { asId, type LoginId, type RouterId, type SessionId } from '../../src/domain/ids.ts';
 
 export const vault = createVault([{ id: 'test', key: Buffer.alloc(32, 7) }]);
@@ -137,4 +138,59 @@ export async function aSession(
     router_id: options.routerId ?? '1',
   });
   return asId<SessionId>(id ?? 0);
+}
+
+/** Forgets everything about sessions, logins and lanes. */
+export async function emptySessions(db: Knex): Promise<void> {
+  const tables = [
+    'reconcile_queue',
+    'session_access',
+    'enforcement',
+    'kick',
+    'radacct',
+    'access_decision',
+    'access_change',
+    'router_lane',
+    'accounting_tail',
+    'router',
+  ];
+  for (const table of tables) await db(table).del();
+}
+
+export interface EvidenceRow {
+  id: string;
+  radacctid: string;
+  action: string;
+  why: string;
+  because: string;
+  generation: string;
+  outcome: string;
+  detail: string | null;
+  error_cause: number | null;
+  round_trip_us: number | null;
+  attempts: number;
+  answered_at: string | null;
+  confirmed_at: string | null;
+  confirmed_by: string | null;
+  next_check_at: string | null;
+  requested_by: string;
+  attributes: string;
+}
+
+export function evidenceOf(db: Knex, sessionId?: string): Promise<EvidenceRow[]> {
+  const query = db('enforcement').select<EvidenceRow[]>('*').orderBy('id');
+  if (sessionId !== undefined) void query.where('radacctid', sessionId);
+  return query;
+}
+
+export async function queueSize(db: Knex): Promise<number> {
+  const rows = await db('reconcile_queue').count<{ n: string }[]>({ n: '*' });
+  return Number(rows[0]?.n);
+}
+
+export const silentLog = createLog({ level: 'error', role: 'test', silent: true });
+
+/** The rate that a CoA-Request carried. */
+export function rateOf(request: { attributes: ReadonlyMap<string, string> }): string | undefined {
+  return request.attributes.get('26.14988.8');
 }

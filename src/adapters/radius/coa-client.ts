@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { isIP } from 'node:net';
 import { type Attribute, AttributeError } from './attributes.ts';
@@ -228,7 +229,8 @@ class RadiusSocket {
   begin(request: CoaRequest): Exchange | undefined {
     const { target } = request;
     const destination = `${canonical(target.address)}|${target.port}`;
-    const last = this.#lastIdentifier.get(destination) ?? -1;
+    // At random first: the same request from a new socket shall not look like the repetition of an older one.
+    const last = this.#lastIdentifier.get(destination) ?? randomInt(256);
     for (let step = 1; step <= 256; step++) {
       const identifier = (last + step) & 255;
       const key = `${destination}|${identifier}`;

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { type Db, sqlInstant } from './knex.ts';
+import { databaseNow, databaseNowPlus } from './leases.ts';
+import { priorities } from './reconcile-requests.ts';
+import { sessionDiffers, sessionIsEnding } from './sessions.ts';
+
+/**
+ * One process reads the tail, sweeps, or checks evidence at a time; the others stand by. Gives whether it is `owner`, and
+ * how far was read.
+ */
+export async function leaseTail(
+  db: Db,
+  name: string,
+  lease: { owner: string; ms: number; at: Date },
+): Promise<{ isOwner: boolean; readTo: string }> {
+  await db('accounting_tail')
+    .insert({ name, radacctid: 0, read_at: sqlInstant(lease.at) })
+    .onConflict('name')
+    .ignore();
+  await db('accounting_tail')
+    .where({ name })
+    .andWhere((query) => {
+      void query
+        .whereNull('owner')
+        .orWhere('owner', lease.owner)
+        .orWhere('locked_until', '<', databaseNow(db));
+    })
+    .update({ owner: lease.owner, locked_until: databaseNowPlus(db, lease.ms) });
+  const row = await db('accounting_tail')
+    .where({ name })
+    .first<{ owner: string | null; radacctid: string } | undefined>('owner', 'radacctid');
+  return { isOwner: row?.owner === lease.owner, readTo: row?.radacctid ?? '0' };
+}
+
+export async function releaseTail(db: Db, name: string, owner: string): Promise<void> {
+  await db('accounting_tail').where({ name, owner }).update({ owner: null, locked_until: null });
+}
+
+export async function saveTail(
+  db: Db,
+  name: string,
+  owner: string,
+  read: { to: string; at: Date },
+): Promise<void> {
+  await db('accounting_tail')
+    .where({ name, owner })
+    .update({ radacctid: read.to, read_at: sqlInstant(read.at) });
+}
+
+/** The newest row's id, or 0. */
+export async function newestAccountingId(db: Db): Promise<string> {
+  const rows = await db('radacct').max<{ id: string | null }[]>({ id: 'radacctid' });
+  return rows[0]?.id ?? '0';
+}
+
+/**
+ * The id that ends a stretch of `count` open sessions after `afterId`, or null where fewer are left: open sessions are
+ * few beside ended ones, so the sweep walks the index of open ones.
+ */
+export async function endOfOpenStretch(db: Db, afterId: string, count: number): Promise<string | null> {
+  const row = await db('radacct')
+    .whereNull('acctstoptime')
+    .andWhere('radacctid', '>', afterId)
+    .orderBy('radacctid')
+    .offset(count - 1)
+    .first<{ radacctid: string } | undefined>('radacctid');
+  return row?.radacctid ?? null;
+}
+
+/**
+ * Requests the open sessions with ids in (after, to] that do not have what is decided, or whose Class is ours and whose
+ * login is unknown. A key that waits already is left as it is, with its backoff, and so is a session that is ending.
+ * Gives how many were requested.
+ */
+export async function requestDriftedSessions(
+  db: Db,
+  range: { after: string; to: string },
+  requestedBy: string,
+): Promise<number> {
+  const now = databaseNow(db);
+  const [result] = (await db.raw(
+    `INSERT IGNORE INTO reconcile_queue
+       (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
+     SELECT 'session', a.radacctid, CAST(CONV(LEFT(MD5(CONCAT(?, a.radacctid)), 15), 16, 10) AS UNSIGNED),
+            ?, ?, COALESCE(a.router_id, n.id), ?, ?
+     FROM radacct a
+     LEFT JOIN login l ON l.username = a.username
+     LEFT JOIN access_decision d ON d.login_id = l.id
+     LEFT JOIN session_access s ON s.radacctid = a.radacctid
+     LEFT JOIN router n ON a.router_id IS NULL AND n.live_address = a.nasipaddress
+     LEFT JOIN reconcile_queue q ON q.kind = 'session' AND q.\`key\` = a.radacctid
+     WHERE a.radacctid > ? AND a.radacctid <= ? AND a.acctstoptime IS NULL AND q.id IS NULL
+       AND COALESCE(a.router_id, n.id) IS NOT NULL
+       AND ((d.login_id IS NOT NULL AND ${sessionDiffers})
+         OR (l.id IS NULL AND a.class LIKE 'S1.%'
+             AND (s.claimed_gone_at IS NULL OR a.acctupdatetime > s.claimed_gone_at)))
+       AND NOT ${sessionIsEnding}
+     ORDER BY a.radacctid`,
+    [randomBytes(16).toString('hex'), priorities.tail, now, requestedBy, now, range.after, range.to],
+  )) as unknown as [{ affectedRows: number }];
+  return result.affectedRows;
+}

@@ -1,0 +1,175 @@
+import type { Knex } from 'knex';
+import type { RouterId } from '../domain/ids.ts';
+import { chunksOf, type Db, inTransaction } from './knex.ts';
+import { databaseNow, databaseNowPlus } from './leases.ts';
+
+/** Routers that have session work due now, also those whose breaker is open and whose probe is due. */
+export async function routersWithDueSessions(db: Db, limit: number): Promise<RouterId[]> {
+  const now = databaseNow(db);
+  return db('reconcile_queue as q')
+    .leftJoin('router_lane as n', 'n.router_id', 'q.router_id')
+    .where({ 'q.kind': 'session', 'q.is_parked': false })
+    .whereNotNull('q.router_id')
+    .andWhere('q.not_before', '<=', now)
+    .andWhere((free) => {
+      void free
+        .whereNull('q.locked_until')
+        .orWhere('q.locked_until', '<', now)
+        .orWhereRaw('n.locked_until < ?', [now]);
+    })
+    .andWhere((lane) => {
+      void lane.whereNull('n.breaker').orWhere('n.breaker', 'closed').orWhere('n.probe_at', '<=', now);
+    })
+    .groupBy('q.router_id')
+    .orderByRaw('MAX(q.priority) DESC, MIN(q.not_before)')
+    .limit(limit)
+    .pluck<RouterId[]>('q.router_id');
+}
+
+/**
+ * Takes the lanes that nobody has, in database time. Only the owner sends to a router, so keys that a former owner
+ * claimed and left behind are free again: its lease is over, and it knows that. Gives the lanes that are ours now.
+ */
+export async function leaseLanes(
+  db: Knex,
+  routerIds: readonly RouterId[],
+  lease: { owner: string; ms: number },
+): Promise<RouterId[]> {
+  if (routerIds.length === 0) return [];
+  return inTransaction(db, async (trx) => {
+    const ids = sorted(routerIds);
+    await trx('router_lane')
+      .insert(ids.map((id) => ({ router_id: id })))
+      .onConflict('router_id')
+      .ignore();
+    const free = await trx('router_lane')
+      .whereIn('router_id', ids)
+      .andWhere((query) => {
+        void query
+          .where('owner', lease.owner)
+          .orWhereNull('owner')
+          .orWhere('locked_until', '<', databaseNow(trx));
+      })
+      .orderBy('router_id')
+      .forUpdate()
+      .pluck<RouterId[]>('router_id');
+    if (free.length === 0) return [];
+    await trx('router_lane')
+      .whereIn('router_id', free)
+      .update({ owner: lease.owner, locked_until: databaseNowPlus(trx, lease.ms) });
+    await trx('reconcile_queue')
+      .where({ kind: 'session' })
+      .whereIn('router_id', free)
+      .whereNotNull('claim_token')
+      .update({ claim_token: null, locked_until: null });
+    return free;
+  });
+}
+
+/** Keeps lanes for another lease. Gives those that are still ours. */
+export async function renewLanes(
+  db: Db,
+  routerIds: readonly RouterId[],
+  lease: { owner: string; ms: number },
+): Promise<RouterId[]> {
+  const kept: RouterId[] = [];
+  for (const chunk of chunksOf(sorted(routerIds), 500)) {
+    // A lease that ran out is not renewed: another may have sent since and be gone again.
+    await db('router_lane')
+      .whereIn('router_id', chunk)
+      .andWhere({ owner: lease.owner })
+      .andWhere('locked_until', '>=', databaseNow(db))
+      .update({ locked_until: databaseNowPlus(db, lease.ms) });
+    kept.push(
+      ...(await db('router_lane')
+        .whereIn('router_id', chunk)
+        .andWhere({ owner: lease.owner })
+        .andWhere('locked_until', '>=', databaseNow(db))
+        .pluck<RouterId[]>('router_id')),
+    );
+  }
+  return kept;
+}
+
+export async function releaseLane(db: Db, routerId: RouterId, owner: string): Promise<void> {
+  await db('router_lane').where({ router_id: routerId, owner }).update({ owner: null, locked_until: null });
+}
+
+export interface LaneState {
+  readonly isOpen: boolean;
+  readonly failures: number;
+}
+
+export async function laneState(db: Db, routerId: RouterId): Promise<LaneState> {
+  const row = await db('router_lane')
+    .where({ router_id: routerId })
+    .first<{ breaker: 'closed' | 'open'; failures: number } | undefined>('breaker', 'failures');
+  return { isOpen: row?.breaker === 'open', failures: row?.failures ?? 0 };
+}
+
+/** What the lane learnt about its router; `probeInMs` with an open breaker only. */
+export async function saveLaneState(
+  db: Db,
+  routerId: RouterId,
+  state: LaneState & {
+    probeInMs?: number;
+    isNewlyOpen?: boolean;
+    hasAnswered?: boolean;
+    lastError?: string | null;
+  },
+): Promise<void> {
+  await db('router_lane')
+    .where({ router_id: routerId })
+    .update({
+      breaker: state.isOpen ? 'open' : 'closed',
+      failures: state.failures,
+      ...(state.isOpen ? {} : { breaker_opened_at: null, probe_at: null }),
+      ...(state.isNewlyOpen === true ? { breaker_opened_at: databaseNow(db) } : {}),
+      ...(state.probeInMs === undefined ? {} : { probe_at: databaseNowPlus(db, state.probeInMs) }),
+      ...(state.hasAnswered === true ? { last_answer_at: databaseNow(db), last_error: null } : {}),
+      ...(state.lastError == null ? {} : { last_error: state.lastError.slice(0, 120) }),
+    });
+}
+
+/**
+ * Routers whose accounting moved again after their breaker opened: the next packet may go now. Once for each opening: a
+ * router that accounts all the time and never answers CoA would otherwise be tried for ever at full speed.
+ */
+export async function probeReturningRouters(db: Db): Promise<RouterId[]> {
+  const [rows] = (await db.raw(
+    `SELECT n.router_id FROM router_lane n
+     WHERE n.breaker = 'open' AND COALESCE(n.last_accounting_at, '1970-01-01') <= n.breaker_opened_at
+       AND EXISTS (SELECT 1 FROM radacct a WHERE a.router_id = n.router_id AND a.acctstoptime IS NULL
+                   AND a.acctupdatetime > n.breaker_opened_at)
+     ORDER BY n.router_id LIMIT 500`,
+  )) as unknown as [{ router_id: RouterId }[]];
+  const returned = rows.map((row) => row.router_id);
+  if (returned.length === 0) return [];
+  await db.raw(
+    `UPDATE router_lane n
+     JOIN (SELECT router_id, MAX(acctupdatetime) AS heard FROM radacct
+           WHERE router_id IN (${returned.map(() => '?').join(', ')}) AND acctstoptime IS NULL GROUP BY router_id) a
+       ON a.router_id = n.router_id
+     SET n.last_accounting_at = a.heard, n.probe_at = ?
+     WHERE n.breaker = 'open' AND a.heard > n.breaker_opened_at`,
+    [...returned, databaseNow(db)],
+  );
+  return returned;
+}
+
+/** Notes from rows of accounting that are new since `afterId` when each router was last heard. */
+export async function noteAccounting(db: Db, afterId: string): Promise<void> {
+  await db.raw(
+    `UPDATE router_lane n
+     JOIN (SELECT router_id, MAX(COALESCE(acctupdatetime, acctstarttime)) AS heard FROM radacct
+           WHERE radacctid > ? AND router_id IS NOT NULL GROUP BY router_id) a ON a.router_id = n.router_id
+     SET n.last_accounting_at = a.heard
+     WHERE a.heard > COALESCE(n.last_accounting_at, '1970-01-01')
+       AND (n.breaker = 'closed' OR a.heard <= n.breaker_opened_at)`,
+    [afterId],
+  );
+}
+
+function sorted(ids: readonly RouterId[]): RouterId[] {
+  return [...ids].sort((a, b) => Number(BigInt(a) - BigInt(b)));
+}

@@ -1,0 +1,196 @@
+import type { Knex } from 'knex';
+import { CoaClient } from '../adapters/radius/coa-client.ts';
+import type { Vault } from '../adapters/vault.ts';
+import type { Clock } from '../clock.ts';
+import { leaseLanes, releaseLane, renewLanes, routersWithDueSessions } from '../db/lanes.ts';
+import type { RouterId } from '../domain/ids.ts';
+import { describeError, type Log } from '../log.ts';
+import { GenerationWatch } from './generation-watch.ts';
+import { LaneRunner, type RunnerDeps } from './lane-runner.ts';
+import { regularly } from './regularly.ts';
+
+export interface LaneDeps {
+  readonly db: Knex;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly vault: Vault;
+  /** Names this process in leases: 36 characters. */
+  readonly processId: string;
+  /** The address that routers have under /radius: they pick the secret by it. */
+  readonly sourceAddress: string;
+  readonly pollMs?: number;
+  readonly leaseMs?: number;
+  /** Waits after each transmission of one packet. */
+  readonly waitsMs?: readonly number[];
+  readonly window?: number;
+  readonly assertAgainAfterMs?: number;
+  /** Routers that are served at the same time by this process. */
+  readonly routersMost?: number;
+}
+
+export interface Lane {
+  /** There may be work: look now instead of at the next poll. */
+  wake(): void;
+  /** Ends when what is on its way was answered or given up; the rest is left in the queue. */
+  stop(): Promise<void>;
+}
+
+/** Between two looks, however often it is woken. */
+const leastPauseMs = 5;
+
+/**
+ * Sends CoA and Disconnect to routers that have session keys due: each router by one sender at a time, leased in
+ * database time, and each by a runner of its own, so that a dead router delays nobody else.
+ */
+export function startLane(deps: LaneDeps): Lane {
+  const lanes = new Lanes(deps);
+  const ended = lanes.run();
+  return {
+    wake: () => lanes.wake(),
+    async stop() {
+      lanes.stop();
+      await ended;
+    },
+  };
+}
+
+class Lanes {
+  readonly #deps: LaneDeps;
+  readonly #leaseMs: number;
+  readonly #client: CoaClient;
+  readonly #runnerDeps: RunnerDeps;
+  readonly #running = new Map<RouterId, { runner: LaneRunner; heldUntil: number; ended: Promise<void> }>();
+  #isStopping = false;
+  #isAwake = false;
+  #rouse: () => void = () => undefined;
+
+  constructor(deps: LaneDeps) {
+    this.#deps = deps;
+    this.#leaseMs = deps.leaseMs ?? 15_000;
+    const waitsMs = deps.waitsMs ?? [1000, 2000, 4000];
+    this.#client = new CoaClient({ sourceAddress: deps.sourceAddress, waitsMs });
+    this.#runnerDeps = {
+      db: deps.db,
+      clock: deps.clock,
+      log: deps.log,
+      vault: deps.vault,
+      client: this.#client,
+      watch: new GenerationWatch(deps.db),
+      settings: {
+        window: deps.window ?? 64,
+        claimMs: 60_000 + waitsMs.reduce((sum, ms) => sum + ms, 0),
+        assertAgainAfterMs: deps.assertAgainAfterMs ?? 2000,
+      },
+    };
+  }
+
+  wake(): void {
+    for (const { runner } of this.#running.values()) runner.wake();
+    this.#look();
+  }
+
+  #look(): void {
+    this.#isAwake = true;
+    this.#rouse();
+  }
+
+  stop(): void {
+    this.#isStopping = true;
+    for (const { runner } of this.#running.values()) runner.stop();
+    this.#rouse();
+  }
+
+  async run(): Promise<void> {
+    const renewing = regularly(() => this.#renew(), {
+      everyMs: this.#leaseMs / 3,
+      onError: (error) => this.#deps.log.error('lanes not renewed', { error: describeError(error) }),
+    });
+    while (!this.#isStopping) {
+      this.#isAwake = false;
+      try {
+        await this.#startRunners();
+      } catch (error) {
+        this.#deps.log.error('lanes not leased', { error: describeError(error) });
+      }
+      await this.#pause(this.#wasAsked() ? leastPauseMs : (this.#deps.pollMs ?? 500));
+    }
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
+    await renewing.stop();
+    await this.#client.close();
+  }
+
+  async #startRunners(): Promise<void> {
+    const { db, processId } = this.#deps;
+    const most = (this.#deps.routersMost ?? 500) - this.#running.size;
+    if (most <= 0) return;
+    const due = await routersWithDueSessions(db, most + this.#running.size);
+    const idle = due.filter((id) => !this.#running.has(id));
+    const askedAt = performance.now();
+    const leased = await leaseLanes(db, idle, { owner: processId, ms: this.#leaseMs });
+    for (const id of leased) this.#startRunner(id, askedAt + this.#leaseMs);
+  }
+
+  #startRunner(id: RouterId, heldUntil: number): void {
+    const { db, processId, log } = this.#deps;
+    // A tenth less than the lease: this clock and the database's may run at a different pace.
+    const isHeld = () => performance.now() < (this.#running.get(id)?.heldUntil ?? 0) - this.#leaseMs / 10;
+    const runner = new LaneRunner(this.#runnerDeps, id, isHeld);
+    if (this.#wasStopped()) runner.stop();
+    const run = async () => {
+      try {
+        await runner.run();
+        await releaseLane(db, id, processId);
+      } catch (error) {
+        // Its lease runs out by itself, and the next look begins anew.
+        log.error('lane ended', { routerId: id, error: describeError(error) });
+      } finally {
+        this.#running.delete(id);
+        // What was requested while it ended has been nobody's.
+        this.#look();
+      }
+    };
+    const entry = { runner, heldUntil, ended: Promise.resolve() };
+    this.#running.set(id, entry);
+    entry.ended = run();
+  }
+
+  /** A lease that can't be renewed runs out: its runner sees that by the clock and sends nothing more. */
+  async #renew(): Promise<boolean> {
+    const ids = [...this.#running.keys()];
+    if (ids.length === 0) return false;
+    const askedAt = performance.now();
+    const kept = new Set(
+      await renewLanes(this.#deps.db, ids, { owner: this.#deps.processId, ms: this.#leaseMs }),
+    );
+    for (const id of ids) {
+      const entry = this.#running.get(id);
+      if (entry === undefined) continue;
+      if (kept.has(id)) {
+        entry.heldUntil = askedAt + this.#leaseMs;
+      } else {
+        entry.heldUntil = 0;
+        entry.runner.stop();
+      }
+    }
+    return false;
+  }
+
+  #wasAsked(): boolean {
+    return this.#isAwake;
+  }
+
+  #wasStopped(): boolean {
+    return this.#isStopping;
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#isStopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#rouse = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
