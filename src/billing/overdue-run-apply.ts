@@ -64,7 +64,7 @@ export async function applyOverdueRun(
   const refused = await begin(ctx, input.runId);
   if (refused !== null) return refused;
   const run = await runOf(ctx, input.runId);
-  const counts = await countActions(ctx.db, run.id);
+  let counts = await countActions(ctx.db, run.id);
   let after: SubscriberId | null = null;
   while (run.state === 'applying') {
     const limit = Math.min(input.batchSize ?? 500, 500);
@@ -74,12 +74,24 @@ export async function applyOverdueRun(
     const outcome = await applyTo(ctx, run, subscriberIds);
     if (outcome === 'stopped') return { ok: false, reason: 'stopped', run: await runOf(ctx, run.id) };
     ctx.wake('worker');
-    for (const state of ['applied', 'changed', 'parked'] as const) counts[state] += outcome[state];
-    counts.planned -= outcome.applied + outcome.changed + outcome.parked;
+    const settled = outcome.applied + outcome.changed + outcome.parked;
+    // Fewer than there are subscribers: another worker, or this one in a transaction whose answer was lost.
+    if (settled < subscriberIds.length) counts = await countActions(ctx.db, run.id);
+    else addUp(counts, outcome);
     input.progress?.(progressOf(run.id, counts));
   }
   await finish(ctx, run.id);
   return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
+}
+
+function addUp(
+  counts: Record<ActionState, number>,
+  outcome: { applied: number; changed: number; parked: number },
+): void {
+  for (const state of ['applied', 'changed', 'parked'] as const) {
+    counts[state] += outcome[state];
+    counts.planned -= outcome[state];
+  }
 }
 
 /** Moves the run to `applying`, or says why not; one that is applying or applied already is no refusal. */

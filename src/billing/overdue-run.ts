@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { recordDeferrals } from '../db/deferrals.ts';
+import { hasDeferral, recordDeferrals } from '../db/deferrals.ts';
 import { chunksOf, inTransaction } from '../db/knex.ts';
 import {
   type ActionRow,
@@ -50,8 +51,10 @@ export async function createOverdueRun(
 ): Promise<CreatedRun> {
   const wanted = parseInput(createSchema, input);
   const at = ctx.clock.now();
+  // A run by hand has a key of its own, so that a repeated transaction finds its first row and makes no second run.
+  const onceKey = wanted.onceKey ?? `hand:${randomBytes(12).toString('hex')}`;
   const id = await inTransaction(ctx.db, (trx) =>
-    insertRun(trx, { asOf: wanted.asOf, onceKey: wanted.onceKey ?? null, actor: ctx.actor, at }),
+    insertRun(trx, { asOf: wanted.asOf, onceKey, actor: ctx.actor, at }),
   );
   const run = await runOf(ctx, id);
   if (run.state !== 'planning') return { run, isNew: false };
@@ -180,8 +183,11 @@ async function excludeBatch(
   subscriberIds: readonly SubscriberId[],
   how: { isNamed: (action: ActionRow) => boolean; untilOn: Day; note: string; at: Date },
 ): Promise<SubscriptionId[] | null> {
+  let own: SubscriptionId[] | null = null;
   return await inTransaction(ctx.db, async (trx) => {
     await lockSubscribers(trx, subscriberIds);
+    // Excluded by this very call, in a transaction whose answer was lost: it is done.
+    if (own !== null && (await hasDeferral(trx, keyOf(runId, own[0])))) return own;
     if (!(await touchRun(trx, runId, ['planned', 'held', 'approved', 'applying']))) return null;
     const open = await actionsOf(trx, runId, subscriberIds, ['planned', 'parked']);
     const actions = open.filter(how.isNamed);
@@ -195,7 +201,7 @@ async function excludeBatch(
         untilOn: how.untilOn,
         runId,
         note: how.note,
-        onceKey: `exclusion:${runId}:${subscriptionId}`,
+        onceKey: keyOf(runId, subscriptionId),
       })),
       { at: how.at, actor: ctx.actor },
     );
@@ -211,8 +217,13 @@ async function excludeBatch(
         diff: { runId, untilOn: how.untilOn, note: how.note },
       })),
     );
+    if (ids.length > 0) own = ids;
     return ids;
   });
+}
+
+function keyOf(runId: OverdueRunId, subscriptionId: SubscriptionId | undefined): string {
+  return `exclusion:${runId}:${subscriptionId ?? ''}`;
 }
 
 export type ApproveResult =
@@ -316,12 +327,17 @@ export async function resumeOverdueRuns(ctx: CommandContext): Promise<OverdueRun
   return interrupted.map((run) => run.id);
 }
 
-/** A scheduled run of an earlier day that was planned and never begun: today's looks at the same debts afresh. */
+/**
+ * A scheduled run of an earlier day that was planned and never begun: today's looks at the same debts afresh. And a plan
+ * of anybody's whose process died over it.
+ */
 async function dropOutdated(ctx: CommandContext, today: Day): Promise<void> {
+  const dayAgo = new Date(ctx.clock.now().getTime() - 86_400_000);
   for (const run of await runsIn(ctx.db, ['planning', 'planned'])) {
-    if (run.onceKey?.startsWith('scheduled:') === true && run.asOf < today) {
-      await cancelRun(ctx, { runId: run.id, note: `not begun on its day; ${today} has a run of its own` });
-    }
+    const isScheduled = run.onceKey?.startsWith('scheduled:') === true && run.asOf < today;
+    const isDead = run.state === 'planning' && run.requestedAt < dayAgo;
+    if (!isScheduled && !isDead) continue;
+    await cancelRun(ctx, { runId: run.id, note: `not begun in time; ${today} has a run of its own` });
   }
 }
 

@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { recordDeferrals } from '../db/deferrals.ts';
+import { hasDeferral, recordDeferrals } from '../db/deferrals.ts';
 import { inTransaction } from '../db/knex.ts';
 import { readSettings } from '../db/settings.ts';
 import { lockSubscribers } from '../db/subscriber-lock.ts';
 import { subscriptionRefs } from '../db/subscription-refs.ts';
 import { addDays, type Day, dayIn } from '../domain/day.ts';
-import type { SubscriberId, SuspensionId } from '../domain/ids.ts';
+import type { SubscriberId, SubscriptionId, SuspensionId } from '../domain/ids.ts';
 import { deferUntil } from '../domain/overdue.ts';
 import { invalid, notFound } from '../errors.ts';
 import { day, line, parseInput } from '../input.ts';
@@ -42,12 +42,18 @@ export async function promiseToPay(
   const today = dayIn((await readSettings(ctx.db)).zone, at);
   const until = deferUntil(addDays(wanted.payBy, 1), { today, days: 0 });
   if (!until.ok) throw invalid('payBy', wanted.payBy < today ? `must not be before ${today}` : until.rule);
+  let own: SuspensionId[] | null = null;
   const result = await inTransaction(ctx.db, async (trx): Promise<PromiseToPay> => {
     if ((await lockSubscribers(trx, [wanted.subscriberId])) === 0) {
       throw notFound(`subscriber ${wanted.subscriberId}`);
     }
     const living = (await subscriptionRefs(trx, wanted)).filter(({ state }) => state !== 'terminated');
-    if (living.length === 0) return { ok: false, reason: 'no_subscription' };
+    const [first] = living;
+    if (first === undefined) return { ok: false, reason: 'no_subscription' };
+    // Recorded by this very call, in a transaction whose answer was lost: it is done.
+    if (own !== null && (await hasDeferral(trx, keyOf(first.id, until.day)))) {
+      return { ok: true, restored: own, deferredUntil: until.day };
+    }
     await recordDeferrals(
       trx,
       living.map(({ id }) => ({
@@ -55,7 +61,7 @@ export async function promiseToPay(
         source: 'promise',
         untilOn: until.day,
         note: wanted.note,
-        onceKey: `promise:${id}:${until.day}`,
+        onceKey: keyOf(id, until.day),
       })),
       { at, actor: ctx.actor },
     );
@@ -77,8 +83,13 @@ export async function promiseToPay(
       correlationId: ctx.correlationId,
       diff: { payBy: wanted.payBy, note: wanted.note, restored },
     });
+    own = restored;
     return { ok: true, restored, deferredUntil: until.day };
   });
   if (result.ok) ctx.wake('worker');
   return result;
+}
+
+function keyOf(subscriptionId: SubscriptionId, untilOn: Day): string {
+  return `promise:${subscriptionId}:${untilOn}`;
 }

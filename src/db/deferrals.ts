@@ -49,6 +49,12 @@ export async function recordDeferrals(
   }
 }
 
+/** Whether a deferral is there under its key: how a repeated transaction knows its own work. */
+export async function hasDeferral(db: Db, onceKey: string): Promise<boolean> {
+  const row = await db('deferral').where({ once_key: onceKey }).first<{ id: string } | undefined>('id');
+  return row !== undefined;
+}
+
 /** The deferrals of some subscriptions that still hold on that day, the longest first. */
 export async function activeDeferralsOf(
   db: Db,

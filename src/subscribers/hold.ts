@@ -51,6 +51,7 @@ export type Hold =
 export async function holdSubscription(ctx: CommandContext, input: z.input<typeof schema>): Promise<Hold> {
   const wanted = parseInput(schema, input);
   const at = ctx.clock.now();
+  let isRepeat = false;
   const result = await inTransaction(ctx.db, async (trx): Promise<Hold> => {
     const named = await subscriptionRefs(trx, wanted);
     if (named.length === 0) throw notFound('subscription');
@@ -61,10 +62,11 @@ export async function holdSubscription(ctx: CommandContext, input: z.input<typeo
     const open = await openSuspensionsOn(trx, ids, wanted.cause);
     // Opened by this very call, in a transaction whose answer was lost, is not "already".
     const isOwn = (suspension: (typeof open)[number]) =>
-      suspension.openedBy === ctx.actor && suspension.openedAt.getTime() === at.getTime();
+      isRepeat && suspension.openedBy === ctx.actor && suspension.openedAt.getTime() === at.getTime();
     const already = open.filter((held) => !isOwn(held)).map((held) => held.subscriptionId);
     if (already.length === ids.length) return { ok: false, reason: 'already_held' };
     const taken = new Set(open.map((held) => held.subscriptionId));
+    isRepeat = true;
     await openSuspensions(
       trx,
       living

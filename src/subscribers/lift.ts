@@ -46,6 +46,7 @@ export async function liftSuspension(ctx: CommandContext, input: z.input<typeof 
   const today = dayIn(settings.zone, at);
   const until = deferUntil(wanted.untilOn, { today, days: settings.deferralDays });
   if (!until.ok) throw invalid('untilOn', until.rule);
+  let isRepeat = false;
   const result = await inTransaction(ctx.db, async (trx): Promise<Lift> => {
     const named = await subscriptionRefs(trx, wanted);
     if (named.length === 0) throw notFound('subscription');
@@ -55,11 +56,12 @@ export async function liftSuspension(ctx: CommandContext, input: z.input<typeof 
     const open = await openSuspensionsOn(trx, ids, wanted.cause);
     if (open.length === 0) {
       // Lifted by this very call, in a transaction whose answer was lost, is no refusal.
-      const own = await closedInOneAct(trx, act);
+      const own = isRepeat ? await closedInOneAct(trx, act) : [];
       return own.length === 0 ? { ok: false, reason: 'nothing_open' } : lifted(own, until.day);
     }
     const causes = [...new Set(open.map((suspension) => suspension.cause))].sort();
     if (causes.length > 1) return { ok: false, reason: 'several_causes', causes };
+    isRepeat = true;
     await closeSuspensions(trx, open, {
       at,
       actor: ctx.actor,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import type { CommandContext } from '../../src/command.ts';
-import { chunksOf, type DbAddress, openDb } from '../../src/db/knex.ts';
+import { chunksOf } from '../../src/db/knex.ts';
 import { planOverdueRun, type PlannedAction, type PlanTotals } from '../../src/billing/overdue-run-plan.ts';
 import { type Day, parseDay } from '../../src/domain/day.ts';
 import { asId, type LoginId, type SubscriberId, type SubscriptionId } from '../../src/domain/ids.ts';
@@ -191,40 +191,6 @@ export async function endState(db: Knex): Promise<unknown> {
     queued: await db('reconcile_queue').orderBy('key').select('kind', 'key', 'priority'),
     opened: await db('activity').where({ verb: 'suspension.open' }).count('* as n'),
     closed: await db('activity').where({ verb: 'suspension.close' }).count('* as n'),
-  };
-}
-
-export class Killed extends Error {}
-
-/**
- * A second pool on the same database, as of a process that dies at its n-th statement: that one and all later ones
- * fail, its connections close, and so what was not committed is rolled back. `afterAnswer` lets the statement happen
- * and loses only its answer.
- */
-export function mortalDb(
-  address: DbAddress,
-  diesAt: number,
-  options: { afterAnswer?: boolean } = {},
-): { db: Knex; seen(): number; bury(): Promise<void> } {
-  const db = openDb(address, { poolMax: 4 });
-  let count = 0;
-  let isDead = false;
-  db.on('query', () => {
-    count += 1;
-    if (!isDead && options.afterAnswer !== true && count >= diesAt) isDead = true;
-    if (isDead) throw new Killed('killed');
-  });
-  db.on('query-response', () => {
-    if (options.afterAnswer === true && count >= diesAt) isDead = true;
-    if (isDead) throw new Killed('killed');
-  });
-  return {
-    db,
-    seen: () => count,
-    async bury() {
-      isDead = true;
-      await db.destroy();
-    },
   };
 }
 
