@@ -17,20 +17,29 @@ const wantedPorts = {
   SLUICE_RADIUS_AUTH_PORT: 11812,
   SLUICE_RADIUS_ACCT_PORT: 11813,
   SLUICE_LAB_PORT: 18080,
+  SLUICE_WEB_PORT: 8080,
 } as const;
 
+export type HomePart = 'mariadb' | 'freeradius' | 'lab' | 'web';
+
+/** Which part listens on a port: while ours runs, the port is taken by ourselves. */
+const portOf: Record<keyof typeof wantedPorts, HomePart> = {
+  SLUICE_DB_PORT: 'mariadb',
+  SLUICE_RADIUS_AUTH_PORT: 'freeradius',
+  SLUICE_RADIUS_ACCT_PORT: 'freeradius',
+  SLUICE_LAB_PORT: 'lab',
+  SLUICE_WEB_PORT: 'web',
+};
+
 /** Reads or makes the environment file. Secrets are made once; a port stays unless somebody else has taken it. */
-export async function openHome(
-  isOursRunning: (part: 'mariadb' | 'freeradius' | 'lab') => boolean,
-): Promise<Home> {
+export async function openHome(isOursRunning: (part: HomePart, folder: string) => boolean): Promise<Home> {
   const folder = dataRoot();
   // Servers that gave up root must pass through, so the folder itself is open and what is secret in it is not.
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   const envFile = join(folder, 'env');
   const env = { ...fresh(folder), ...readEnvFile(envFile), ...chosenPorts() };
   for (const [name, port] of Object.entries(wantedPorts)) {
-    const part = name === 'SLUICE_DB_PORT' ? 'mariadb' : name === 'SLUICE_LAB_PORT' ? 'lab' : 'freeradius';
-    if (isOursRunning(part) && existsSync(envFile)) continue;
+    if (existsSync(envFile) && isOursRunning(portOf[name as keyof typeof wantedPorts], folder)) continue;
     env[name] = await portFor(name, Number(env[name] ?? port));
   }
   writeEnvFile(envFile, env);
@@ -73,8 +82,16 @@ function fresh(folder: string): Record<string, string> {
     SLUICE_RADIUS_SOURCE_ADDRESS: '127.0.0.1',
     SLUICE_RADIUS_STATUS_SECRET: secret(),
     SLUICE_WAKE_ADDRESS: '127.0.0.1',
+    SLUICE_WEB_ADDRESS: '127.0.0.1',
+    SLUICE_DEMO_PASSWORD: `demo-${randomBytes(6).toString('base64url')}`,
     SLUICE_HOME: folder,
   };
+}
+
+/** Adds what is only known once a part has started. */
+export function saveHome(home: Home, more: Record<string, string>): void {
+  Object.assign(home.env, more);
+  writeEnvFile(home.envFile, home.env);
 }
 
 export function readEnvFile(path: string): Record<string, string> {
