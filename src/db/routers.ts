@@ -261,8 +261,9 @@ export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<Ro
     void query.where((either) => either.whereNull('l.breaker').orWhere('l.breaker', 'closed'));
   }
   if (filter.text !== undefined) {
-    const like = `%${filter.text.replaceAll(/[\\%_]/g, '\\$&')}%`;
-    void query.where((either) => either.whereLike('r.name', like).orWhereLike('r.address', like));
+    // knex's whereLike() asks for a collation that this server refuses; names match whatever their case.
+    const like = `%${filter.text.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
+    void query.whereRaw('(LOWER(r.name) LIKE ? OR r.address LIKE ?)', [like, like]);
   }
   const rows = (await query) as (Row & LaneRow)[];
   const ids = rows.map((row) => row.id);

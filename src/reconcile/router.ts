@@ -41,7 +41,6 @@ export async function reconcileRouters(deps: RouterReconcileDeps, claims: readon
     await writeNasRows(trx, diff.write, deps.clock.now());
     return {
       isChanged: diff.remove.length + diff.write.length > 0,
-      done: wanted.filter((claim) => !failed.has(claim.key)),
       failures: wanted.flatMap((claim) => {
         const error = failed.get(claim.key);
         return error === undefined ? [] : [{ claim, error }];
@@ -49,7 +48,12 @@ export async function reconcileRouters(deps: RouterReconcileDeps, claims: readon
     };
   });
   if (outcome.isChanged) deps.wake('radius-agent');
-  await finish(deps.db, outcome.done);
+  const failed = new Set(outcome.failures.map((failure) => failure.claim));
+  // Those that had a newer wish too: finishing gives that one free.
+  await finish(
+    deps.db,
+    claims.filter((claim) => !failed.has(claim)),
+  );
   if (outcome.failures.length === 0) return;
   await fail(deps.db, outcome.failures);
   const routers = outcome.failures.map((failure) => failure.claim.key);
