@@ -58,6 +58,7 @@ export async function reconcileLogins(
     await giveUp(deps, failures);
     add(total, outcome);
   }
+  deps.log.debug('logins reconciled', { ...total, keys: claims.length });
   return total;
 }
 

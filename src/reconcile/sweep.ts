@@ -14,6 +14,8 @@ export interface SweepDeps {
 }
 
 const chunkSize = 500;
+/** A fence: what is left after so many is found by the next call. */
+const chunksMax = 2000;
 
 /**
  * Requests the logins whose answer can have changed by itself: prepaid validity that ended, and the like. Called often;
@@ -22,11 +24,10 @@ const chunkSize = 500;
 export async function sweepDueReviews(deps: SweepDeps): Promise<number> {
   const now = deps.clock.now();
   let requested = 0;
-  for (;;) {
+  for (let chunk = 0; chunk < chunksMax; chunk++) {
     const due = await loginsDueForReview(deps.db, now, chunkSize);
     await request(deps, due);
     requested += due.length;
-    // Requested ones are not found again, so this ends.
     if (due.length < chunkSize) break;
   }
   if (requested > 0) deps.wake('worker');
