@@ -1,4 +1,7 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
 import { expect } from 'chai';
+import type { Knex } from 'knex';
 import { type Method, type TestRouter } from '../support/radius-client.ts';
 import { type RadiusFixture, radiusFixture } from '../support/radius-server.ts';
 
@@ -60,7 +63,6 @@ describe('FreeRADIUS: logins', () => {
 
   it('login by CHAP, with the challenge in the authenticator, is accepted', async () => {
     await radius.login('short', { 'Cleartext-Password': 'p' });
-    const { createHash, randomBytes } = await import('node:crypto');
     const challenge = randomBytes(16);
     const digest = createHash('md5').update('\x05p').update(challenge).digest();
     const packet = router.request(
@@ -113,6 +115,32 @@ describe('FreeRADIUS: logins', () => {
     expect(await radius.db('radacct')).to.deep.equal([]);
   });
 
+  it('login, when it is accepted, costs two SELECTs, with Simultaneous-Use three, and no writing', async () => {
+    await radius.login('cheap', { 'Cleartext-Password': 'p' }, everything);
+    await radius.login('counted', { 'Cleartext-Password': 'p', 'Simultaneous-Use': '1' }, everything);
+    const twenty = async (username: string) => {
+      const before = await statements(radius.db);
+      for (let i = 0; i < 20; i++) await router.login({ username, password: 'p' });
+      const after = await statements(radius.db);
+      return { reads: after.reads - before.reads, writes: after.writes - before.writes };
+    };
+    expect(await twenty('cheap')).to.deep.equal({ reads: 40, writes: 0 });
+    expect(await twenty('counted')).to.deep.equal({ reads: 60, writes: 0 });
+  });
+
+  it('SIGHUP, as log rotation sends it, has the log written anew and changes nothing else', async () => {
+    await radius.login('hup', { 'Cleartext-Password': 'p' });
+    rmSync(radius.server.logFile);
+    process.kill(radius.server.child.pid, 'SIGHUP');
+    for (let i = 0; i < 50; i++) {
+      expect((await router.login({ username: 'hup', password: 'p' }))?.kind).to.equal('accept');
+    }
+    expect((await router.login({ username: 'hup', password: 'q' }))?.get('Reply-Message')).to.equal(
+      'login_incorrect',
+    );
+    expect(existsSync(radius.server.logFile)).to.equal(true);
+  });
+
   it('Expiration, when it is to come, limits the session to the seconds left', async () => {
     await radius.login('ends', { 'Cleartext-Password': 'p', Expiration: epoch(3600) });
     const reply = await router.login({ username: 'ends', password: 'p' });
@@ -150,6 +178,15 @@ describe('FreeRADIUS: logins', () => {
     expect(await radius.server.isAlive(2000)).to.equal(true);
   });
 });
+
+/** What the database has done so far for anybody. */
+async function statements(db: Knex): Promise<{ reads: number; writes: number }> {
+  const [rows] = (await db.raw(
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_select', 'Com_insert', 'Com_update', 'Com_delete')",
+  )) as [{ Variable_name: string; Value: string }[]];
+  const of = (name: string) => Number(rows.find((row) => row.Variable_name === name)?.Value);
+  return { reads: of('Com_select'), writes: of('Com_insert') + of('Com_update') + of('Com_delete') };
+}
 
 function epoch(seconds: number): string {
   return String(Math.floor((performance.timeOrigin + performance.now()) / 1000) + seconds);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { type Login, type Method, type Reply, type TestRouter } from '../support/radius-client.ts';
@@ -120,6 +121,17 @@ describe('FreeRADIUS: rejects', () => {
     await radius.login('ann', { 'Simultaneous-Use': '1' }, everything);
     expect((await dial({ username: 'ann', password: '' }))?.kind).to.equal('reject');
     expect((await noted())[0]?.reason).to.equal('no_password');
+  });
+
+  it('request, whose password was hidden with another secret, is rejected as unreadable_password', async () => {
+    await radius.login('ann', { 'Cleartext-Password': 'p' });
+    const packet = router.request([
+      ['User-Name', 'ann'],
+      // 128 bytes of noise, of which 2 in a hundred million have no control character in them.
+      ['User-Password', randomBytes(128)],
+    ]);
+    expect((await router.send(packet, radius.server.authPort))?.kind).to.equal('reject');
+    expect((await noted())[0]?.reason).to.equal('unreadable_password');
   });
 
   it('request, without any password that we know, is rejected as unsupported_method', async () => {
