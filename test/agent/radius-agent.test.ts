@@ -329,18 +329,6 @@ describe('radius-agent', () => {
     await running.stop();
   });
 
-  it('goes on with files as they are while the database is gone, and takes up what changed', async function () {
-    this.timeout(30_000);
-    const router = await add('before the loss');
-    await alignClientFiles(f.deps);
-    const far = openDb({ host: '127.0.0.1', port: 9, user: 'x', password: 'x', database: 'x' });
-    const gone = startRadiusAgent({ ...f.deps, db: far });
-    await wait(500);
-    expect(existsSync(router.file)).to.equal(true);
-    await gone.stop();
-    await far.destroy();
-  });
-
   it('a folder that is missing is told by name', async () => {
     const nowhere = join(f.server.folder, 'nowhere');
     const error = await alignClientFiles({ ...f.deps, freeradius: { clientDirectory: nowhere } }).then(

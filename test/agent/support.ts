@@ -11,6 +11,7 @@ import {
 import { dataRoot } from '../../scripts/servers/place.ts';
 import { systemClock } from '../../src/clock.ts';
 import type { CommandContext } from '../../src/command.ts';
+import type { DbAddress } from '../../src/db/knex.ts';
 import { claim } from '../../src/db/reconcile-queue.ts';
 import type { RadiusServer } from '../../src/network/router-commands.ts';
 import { type RadiusAgentDeps, startRadiusAgent } from '../../src/reconcile/radius-agent.ts';
@@ -23,6 +24,7 @@ import { writeLogin } from '../support/radius-server.ts';
 /** FreeRADIUS, a database, and what lies between a command and a client file. Nothing runs until it is started. */
 export interface AgentFixture {
   readonly db: Knex;
+  readonly address: DbAddress;
   readonly server: PrivateFreeRadius;
   readonly deps: RadiusAgentDeps;
   readonly ctx: CommandContext;
@@ -81,6 +83,7 @@ export async function agentFixture(
   };
   return {
     db: test.db,
+    address: test.address,
     server,
     deps,
     ctx,
