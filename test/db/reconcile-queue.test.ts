@@ -231,22 +231,39 @@ describe('db/reconcile-queue', () => {
       expect(claims[0]?.routerId).to.equal('2');
     });
 
-    it('claim, with many rows waiting, reads them through an index', async function () {
-      this.timeout(60_000);
-      await request(Array.from({ length: 3000 }, (_, i) => i + 1));
+    const planOfClaim = async (kind: ReconcileKind, routerId?: string) => {
       await db.raw('ANALYZE TABLE reconcile_queue');
-      const seen: string[] = [];
-      const listen = (query: { sql: string }) => seen.push(query.sql);
+      const seen: { sql: string; bindings: string[] }[] = [];
+      const listen = (query: { sql: string; bindings: string[] }) => seen.push(query);
       db.on('query', listen);
-      await claim(db, 'login', { limit: 10, leaseMs: 60_000 });
+      await claim(db, kind, { limit: 10, leaseMs: 60_000, ...(routerId === undefined ? {} : { routerId }) });
       db.removeListener('query', listen);
-      const select = seen.find((sql) => sql.includes('skip locked'));
-      expect(select).to.be.a('string');
-      const [plan] = (await db.raw(`EXPLAIN ${String(select)}`, ['login', false, 10])) as [
+      const select = seen.find((query) => query.sql.includes('skip locked'));
+      const [plan] = (await db.raw(`EXPLAIN ${select?.sql ?? ''}`, select?.bindings ?? [])) as [
         { key: string | null; Extra: string }[],
       ];
-      expect(plan[0]?.key).to.equal('queue_due');
-      expect(plan[0]?.Extra).to.not.contain('filesort');
+      return { key: plan[0]?.key, isSorted: plan[0]?.Extra.includes('filesort') };
+    };
+
+    it('claim, with many rows waiting, walks an index in the order of priority', async function () {
+      this.timeout(60_000);
+      await request(Array.from({ length: 3000 }, (_, i) => i + 1));
+      expect(await planOfClaim('login')).to.deep.equal({ key: 'queue_due', isSorted: false });
+    });
+
+    it('claim, for a router beside one with thousands of waiting sessions, does not read those', async function () {
+      this.timeout(60_000);
+      await request(
+        Array.from({ length: 3000 }, (_, i) => i + 1),
+        { kind: 'session', routerId: '1', priority: 'payment' },
+      );
+      await request([9001, 9002], { kind: 'session', routerId: '2' });
+      expect(await planOfClaim('session', '2')).to.deep.equal({ key: 'queue_router', isSorted: false });
+      await request(
+        Array.from({ length: 1500 }, (_, i) => 10_000 + i),
+        { kind: 'session', routerId: '2' },
+      );
+      expect(await planOfClaim('session', '2')).to.deep.equal({ key: 'queue_router', isSorted: false });
     });
   });
 
