@@ -59,9 +59,13 @@ export function correlationOf(runId: OverdueRunId): string {
  */
 export async function applyOverdueRun(
   ctx: CommandContext,
-  input: { runId: OverdueRunId; progress?: (progress: ApplyProgress) => void; batchSize?: number },
+  input: {
+    runId: OverdueRunId;
+    progress?: (progress: ApplyProgress) => Promise<void> | void;
+    batchSize?: number;
+  },
 ): Promise<ApplyResult> {
-  const refused = await begin(ctx, input.runId);
+  const refused = await beginOverdueRun(ctx, input);
   if (refused !== null) return refused;
   const run = await runOf(ctx, input.runId);
   let counts = await countActions(ctx.db, run.id);
@@ -78,7 +82,7 @@ export async function applyOverdueRun(
     // Fewer than there are subscribers: another worker, or this one in a transaction whose answer was lost.
     if (settled < subscriberIds.length) counts = await countActions(ctx.db, run.id);
     else addUp(counts, outcome);
-    input.progress?.(progressOf(run.id, counts));
+    await input.progress?.(progressOf(run.id, counts));
   }
   await finish(ctx, run.id);
   return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
@@ -94,8 +98,15 @@ function addUp(
   }
 }
 
-/** Moves the run to `applying`, or says why not; one that is applying or applied already is no refusal. */
-async function begin(ctx: CommandContext, runId: OverdueRunId): Promise<ApplyResult | null> {
+/**
+ * Moves the run to `applying`, or says why not; one that is applying or applied already is no refusal. From then on it
+ * will be applied: by who called this and goes on, or, should that process die, by the timetable's resume.
+ */
+export async function beginOverdueRun(
+  ctx: CommandContext,
+  input: { runId: OverdueRunId },
+): Promise<Extract<ApplyResult, { ok: false }> | null> {
+  const { runId } = input;
   const run = await runOf(ctx, runId);
   const at = ctx.clock.now();
   const today = dayIn((await readSettings(ctx.db)).zone, at);
@@ -129,7 +140,7 @@ async function begin(ctx: CommandContext, runId: OverdueRunId): Promise<ApplyRes
     });
   });
   // Somebody may have cancelled it in between: what it is now decides.
-  return await begin(ctx, runId);
+  return await beginOverdueRun(ctx, input);
 }
 
 type Outcome = { applied: number; changed: number; parked: number } | 'stopped';

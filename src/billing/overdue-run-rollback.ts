@@ -30,7 +30,7 @@ const schema = z.strictObject({
   runId: z.custom<OverdueRunId>(),
   note: line(255),
   batchSize: z.number().int().min(1).max(500).optional(),
-  progress: z.custom<(progress: RollbackProgress) => void>().optional(),
+  progress: z.custom<(progress: RollbackProgress) => Promise<void> | void>().optional(),
 });
 
 export interface RollbackProgress {
@@ -50,7 +50,7 @@ export async function rollbackRun(
   input: z.input<typeof schema>,
 ): Promise<RollbackResult> {
   const wanted = parseInput(schema, input);
-  const begun = await begin(ctx, wanted.runId, wanted.note);
+  const begun = await beginRollback(ctx, { runId: wanted.runId, note: wanted.note });
   if (!begun.ok) return begun;
   const { run } = begun;
   let after: SubscriberId | null = null;
@@ -64,17 +64,23 @@ export async function rollbackRun(
     ctx.wake('worker');
     counts.rolled_back += done.rolledBack;
     counts.kept += done.kept;
-    wanted.progress?.({ runId: run.id, rolledBack: counts.rolled_back, kept: counts.kept });
+    await wanted.progress?.({ runId: run.id, rolledBack: counts.rolled_back, kept: counts.kept });
   }
   await finish(ctx, run.id);
   return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
 }
 
-async function begin(
+const beginSchema = schema.pick({ runId: true, note: true });
+
+/**
+ * Moves the run to `rolling_back`; its appliers stop at their next batch. From then on it will be taken back: by who
+ * called this and goes on, or, should that process die, by the timetable's resume.
+ */
+export async function beginRollback(
   ctx: CommandContext,
-  runId: OverdueRunId,
-  note: string,
+  input: z.input<typeof beginSchema>,
 ): Promise<{ ok: true; run: OverdueRun } | { ok: false; reason: 'not_applied'; run: OverdueRun }> {
+  const { runId, note } = parseInput(beginSchema, input);
   const at = ctx.clock.now();
   await inTransaction(ctx.db, async (trx) => {
     const isOurs = await moveRun(trx, runId, ['applied', 'applying'], {

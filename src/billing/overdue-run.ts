@@ -49,6 +49,19 @@ export async function createOverdueRun(
   ctx: CommandContext,
   input: z.input<typeof createSchema>,
 ): Promise<CreatedRun> {
+  const opened = await openOverdueRun(ctx, input);
+  if (opened.state !== 'planning') return { run: opened, isNew: false };
+  return { run: await planOpenRun(ctx, opened.id), isNew: true };
+}
+
+/**
+ * Writes down that a run is wanted, and plans nothing yet. It will be planned: by who called this and goes on with
+ * `planOpenRun`, or, should that process die, by the timetable's resume.
+ */
+export async function openOverdueRun(
+  ctx: CommandContext,
+  input: z.input<typeof createSchema>,
+): Promise<OverdueRun> {
   const wanted = parseInput(createSchema, input);
   const at = ctx.clock.now();
   // A run by hand has a key of its own, so that a repeated transaction finds its first row and makes no second run.
@@ -56,11 +69,16 @@ export async function createOverdueRun(
   const id = await inTransaction(ctx.db, (trx) =>
     insertRun(trx, { asOf: wanted.asOf, onceKey, actor: ctx.actor, at }),
   );
+  return await runOf(ctx, id);
+}
+
+/** Plans a run that is still `planning`, from its beginning; one that is past that stays as it is. */
+export async function planOpenRun(ctx: CommandContext, id: OverdueRunId): Promise<OverdueRun> {
   const run = await runOf(ctx, id);
-  if (run.state !== 'planning') return { run, isNew: false };
+  if (run.state !== 'planning') return run;
   const totals = await planOverdueRun(ctx.db, run.asOf, (page) => writePage(ctx, id, page));
   await finishPlanning(ctx, id, totals);
-  return { run: await runOf(ctx, id), isNew: true };
+  return await runOf(ctx, id);
 }
 
 async function writePage(ctx: CommandContext, id: OverdueRunId, page: PlanPage): Promise<void> {
@@ -301,7 +319,7 @@ export async function cancelRun(
  */
 export async function scheduledOverdueRun(
   ctx: CommandContext,
-  options: { progress?: (progress: ApplyProgress) => void } = {},
+  options: { progress?: (progress: ApplyProgress) => Promise<void> | void } = {},
 ): Promise<{ run: OverdueRun; resumed: readonly OverdueRunId[] }> {
   const today = dayIn((await readSettings(ctx.db)).zone, ctx.clock.now());
   const resumed = await resumeOverdueRuns(ctx);
@@ -317,22 +335,36 @@ function scheduledKey(today: Day): string {
   return `scheduled:${today}`;
 }
 
-/** Goes on with runs whose process was killed while it applied them or rolled them back. */
+/** A plan by hand that is not done after so long is planned by the resume too; twice at once does no harm. */
+const planningMs = 120_000;
+
+/** Goes on with runs whose process was killed while it planned them, applied them or rolled them back. */
 export async function resumeOverdueRuns(ctx: CommandContext): Promise<OverdueRunId[]> {
-  const interrupted = await runsIn(ctx.db, ['applying', 'rolling_back']);
+  const interrupted = (await runsIn(ctx.db, ['planning', 'applying', 'rolling_back'])).filter(
+    (run) => run.state !== 'planning' || isPlanLeft(run, ctx.clock.now()),
+  );
   for (const run of interrupted) {
-    if (run.state === 'applying') await applyOverdueRun(ctx, { runId: run.id });
+    if (run.state === 'planning') await planOpenRun(ctx, run.id);
+    else if (run.state === 'applying') await applyOverdueRun(ctx, { runId: run.id });
     else await rollbackRun(ctx, { runId: run.id, note: run.rollbackNote ?? 'resumed' });
   }
   return interrupted.map((run) => run.id);
 }
+
+/** The timetable plans its own runs again itself, and after a day nobody waits for a plan any more. */
+function isPlanLeft(run: OverdueRun, now: Date): boolean {
+  const age = now.getTime() - run.requestedAt.getTime();
+  return run.onceKey?.startsWith('hand:') === true && age > planningMs && age < dayMs;
+}
+
+const dayMs = 86_400_000;
 
 /**
  * A scheduled run of an earlier day that was planned and never begun: today's looks at the same debts afresh. And a plan
  * of anybody's whose process died over it.
  */
 async function dropOutdated(ctx: CommandContext, today: Day): Promise<void> {
-  const dayAgo = new Date(ctx.clock.now().getTime() - 86_400_000);
+  const dayAgo = new Date(ctx.clock.now().getTime() - dayMs);
   for (const run of await runsIn(ctx.db, ['planning', 'planned'])) {
     const isScheduled = run.onceKey?.startsWith('scheduled:') === true && run.asOf < today;
     const isDead = run.state === 'planning' && run.requestedAt < dayAgo;

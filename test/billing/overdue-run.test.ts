@@ -169,12 +169,14 @@ describe('the overdue run', () => {
 
     it('debtsOf and nextDebts, for any invoices, agree with the rule in domain/', async () => {
       const anyInvoice = fc.record({
-        due: fc.integer({ min: -40, max: 10 }),
+        // Days from the last day of grace: the interesting ones are beside it.
+        past: fc.oneof(fc.integer({ min: -2, max: 2 }), fc.integer({ min: -40, max: 40 })),
         open: fc.constantFrom(0n, 1n, 300n, 30_000n),
         state: fc.constantFrom('open', 'open', 'open', 'paid', 'void'),
       });
       const anyCase = fc.record({ grace: fc.nat(20), invoices: fc.array(anyInvoice, { maxLength: 5 }) });
-      for (const given of fc.sample(anyCase, 40)) {
+      for (const given of fc.sample(anyCase, { numRuns: 60, seed: 20_260_320 })) {
+        const dueOn = (past: number) => addDays(parseDay(asOf), -given.grace - past);
         const billingProfileId = await aBillingProfile(test.db, { graceDays: given.grace });
         const subscriberId = await aSubscriber(test.db, { billingProfileId });
         const subscriptionId = await aSubscription(test.db, { subscriberId });
@@ -182,7 +184,7 @@ describe('the overdue run', () => {
           await anInvoice(test.db, {
             subscriberId,
             subscriptionId,
-            dueOn: addDays(parseDay(asOf), invoice.due),
+            dueOn: dueOn(invoice.past),
             periodStart: addDays(parseDay('2026-01-01'), n),
             openMinor: invoice.state === 'open' ? invoice.open : 0n,
             state: invoice.state,
@@ -191,7 +193,7 @@ describe('the overdue run', () => {
         const expected = debtOf(
           given.invoices
             .filter((invoice) => invoice.state === 'open')
-            .map((invoice) => ({ dueOn: addDays(parseDay(asOf), invoice.due), openMinor: invoice.open })),
+            .map((invoice) => ({ dueOn: dueOn(invoice.past), openMinor: invoice.open })),
           given.grace,
           parseDay(asOf),
         );
@@ -730,6 +732,23 @@ describe('the overdue run', () => {
       expect(await test.db('suspension').where({ open_cause: 'overdue' }).select('id')).to.have.length(0);
       expect(await test.db('deferral').where({ source: 'rollback' }).select('id')).to.have.length(30);
       expect(new Set((await actionStates(test.db, runId)).values())).to.deep.equal(new Set(['rolled_back']));
+    });
+
+    it('applyOverdueRun, when a rollback begins, suspends nobody more', async () => {
+      await manyDebtors(test.db, 30);
+      const runId = await planned();
+      const result = await applyOverdueRun(ctx, {
+        runId,
+        batchSize: 5,
+        progress: async ({ done }) => {
+          if (done === 10)
+            await test.db('overdue_run').where({ id: runId }).update({ state: 'rolling_back' });
+        },
+      });
+      expect(result).to.include({ ok: false, reason: 'stopped' });
+      expect(await test.db('suspension').select('id')).to.have.length(10);
+      const rolledBack = await rollbackRun(ctx, { runId, note: 'n' });
+      expect(rolledBack.ok && rolledBack.counts).to.include({ rolled_back: 30, planned: 0, applied: 0 });
     });
 
     it('rollbackRun, again, changes nothing', async () => {
