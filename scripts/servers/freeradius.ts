@@ -104,9 +104,10 @@ export async function startFreeRadius(
     isDetached: options.isDetached ?? false,
   });
   writeFileSync(join(folder, 'freeradius.pid'), `${child.pid}\n`);
-  const host = options.statusAddress ?? '127.0.0.1';
+  const source = options.statusAddress ?? '127.0.0.1';
+  const host = options.listen === undefined || options.listen === '*' ? source : options.listen;
   const isAlive = (timeoutMs = 500) =>
-    sendStatusServer({ host, port: authPort, secret: statusSecret, timeoutMs });
+    sendStatusServer({ source, host, port: authPort, secret: statusSecret, timeoutMs });
   try {
     await until('FreeRADIUS', () => isAlive(100), { timeoutMs: 20_000, child });
   } catch (error) {
@@ -229,8 +230,12 @@ function checkConfig(
   });
 }
 
-/** Sends Status-Server and checks that the answer was made with our secret. */
+/**
+ * Sends Status-Server (RFC 5997) and checks that the answer was made with our secret. It comes from `source`, the address
+ * that the server knows for health checks, where one is given.
+ */
 export function sendStatusServer(to: {
+  source?: string;
   host: string;
   port: number;
   secret: string;
@@ -250,7 +255,7 @@ export function sendStatusServer(to: {
       if (isReplyTo(packet, reply, to.secret)) finish(true);
     });
     // Connected, so that a closed port is told at once.
-    socket.connect(to.port, to.host, () => socket.send(packet));
+    socket.bind(0, to.source, () => socket.connect(to.port, to.host, () => socket.send(packet)));
   });
 }
 

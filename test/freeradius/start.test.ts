@@ -111,6 +111,15 @@ describe('startFreeRadius', function () {
     }
   });
 
+  it('listening on another address than health checks come from, is heard all the same', async () => {
+    const server = await startFreeRadius(folder, { db, listen: '127.0.0.79' });
+    try {
+      expect(await server.isAlive(2000)).to.equal(true);
+    } finally {
+      await server.stop();
+    }
+  });
+
   it('when it is stopped, leaves nothing listening', async () => {
     const server = await startFreeRadius(folder, { db });
     await server.stop();
