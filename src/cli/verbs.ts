@@ -1,8 +1,10 @@
 import type { Verb } from './verb.ts';
 import { access } from './verbs/access.ts';
 import * as catalog from './verbs/catalog.ts';
+import { doctor } from './verbs/doctor.ts';
 import { hold } from './verbs/hold.ts';
 import { invoiceRun } from './verbs/invoice-run.ts';
+import { kick } from './verbs/kick.ts';
 import { ledgerBalance, ledgerCheck } from './verbs/ledger.ts';
 import { lift } from './verbs/lift.ts';
 import { needsAttention } from './verbs/needs-attention.ts';
@@ -17,6 +19,7 @@ import { subscriberAdd } from './verbs/subscriber-add.ts';
 import * as change from './verbs/subscriber-change.ts';
 import { subscriberFind } from './verbs/subscriber-find.ts';
 import { subscriberShow } from './verbs/subscriber-show.ts';
+import { watch } from './verbs/watch.ts';
 
 /** Every verb, in the order in which the help lists them within their groups. */
 export const verbs: readonly Verb[] = [
@@ -29,6 +32,7 @@ export const verbs: readonly Verb[] = [
   access,
   hold,
   lift,
+  kick,
   reconcile,
   invoiceRun,
   pay,
@@ -51,6 +55,8 @@ export const verbs: readonly Verb[] = [
   router.routerAdd,
   router.routerSet,
   router.routerRemove,
+  doctor,
+  watch,
   needsAttention,
   settingsShow,
   settingsSet,

@@ -20,7 +20,7 @@ describe('seedDemo', () => {
   let t: TestDb;
   let folder: string;
   const now = new Date('2026-03-31T10:00:00Z');
-  const count = Number(process.env['SLUICE_SEED_COUNT'] ?? 60);
+  const count = Number(process.env['SLUICE_SEED_COUNT'] ?? 40);
   const seed = (db = t.db, progress: (done: number, total: number) => void = () => undefined) =>
     seedDemo({
       db,
