@@ -476,7 +476,7 @@ describe('the overdue run', () => {
       await manyDebtors(test.db, 25);
       const runId = await planned();
       const seen: ApplyProgress[] = [];
-      await applyOverdueRun(ctx, { runId, batchSize: 10, progress: (progress) => seen.push(progress) });
+      await applyOverdueRun(ctx, { runId, batchSize: 10, progress: (progress) => void seen.push(progress) });
       expect(seen.map(({ done, total }) => [done, total])).to.deep.equal([
         [10, 25],
         [20, 25],
