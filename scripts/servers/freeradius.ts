@@ -74,28 +74,16 @@ export async function startFreeRadius(
   const authPort = options.authPort ?? (await freePort());
   const acctPort = options.acctPort ?? (await otherFreePort(authPort));
   const statusSecret = options.statusSecret ?? randomBytes(16).toString('hex');
-  const environment: NodeJS.ProcessEnv = {
-    PATH: process.env['PATH'],
-    ...options.extraEnvironment,
+  const environment = environmentOf(options, {
     SLUICE_RADIUS_CONFIG: config,
     SLUICE_RADIUS_RUN: folder,
-    SLUICE_RADIUS_LIB: moduleFolder(),
-    SLUICE_RADIUS_FAMILY: options.listen6 === undefined ? 'ipv4' : 'both',
-    SLUICE_RADIUS_LISTEN: options.listen ?? '127.0.0.1',
-    SLUICE_RADIUS_LISTEN6: options.listen6 ?? '::1',
     SLUICE_RADIUS_AUTH_PORT: String(authPort),
     SLUICE_RADIUS_ACCT_PORT: String(acctPort),
     SLUICE_CLIENT_DIRECTORY: `${clientDirectory}/`,
     SLUICE_CLIENT_DIRECTORY6: `${clientDirectory6}/`,
-    SLUICE_RADIUS_STATUS_ADDRESS: options.statusAddress ?? '127.0.0.1',
     SLUICE_RADIUS_STATUS_SECRET: statusSecret,
     SLUICE_RADMIN_SOCKET: controlSocket,
-    SLUICE_RADIUS_DB_HOST: options.db.host,
-    SLUICE_RADIUS_DB_PORT: String(options.db.port),
-    SLUICE_RADIUS_DB_USER: options.db.user,
-    SLUICE_RADIUS_DB_PASSWORD: options.db.password,
-    SLUICE_RADIUS_DB_NAME: options.db.database,
-  };
+  });
   await checkConfig(config, environment, account);
   const child = startChild(program(), ['-f', '-d', config, '-n', 'radiusd'], {
     account,
@@ -130,6 +118,25 @@ export async function startFreeRadius(
     child,
     isAlive,
     stop: () => child.stop(),
+  };
+}
+
+/** What freeradius/radiusd.conf asks for, and nothing of our own environment. */
+function environmentOf(options: FreeRadiusOptions, own: Record<string, string>): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    ...options.extraEnvironment,
+    ...own,
+    SLUICE_RADIUS_LIB: moduleFolder(),
+    SLUICE_RADIUS_FAMILY: options.listen6 === undefined ? 'ipv4' : 'both',
+    SLUICE_RADIUS_LISTEN: options.listen ?? '127.0.0.1',
+    SLUICE_RADIUS_LISTEN6: options.listen6 ?? '::1',
+    SLUICE_RADIUS_STATUS_ADDRESS: options.statusAddress ?? '127.0.0.1',
+    SLUICE_RADIUS_DB_HOST: options.db.host,
+    SLUICE_RADIUS_DB_PORT: String(options.db.port),
+    SLUICE_RADIUS_DB_USER: options.db.user,
+    SLUICE_RADIUS_DB_PASSWORD: options.db.password,
+    SLUICE_RADIUS_DB_NAME: options.db.database,
   };
 }
 
