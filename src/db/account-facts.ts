@@ -1,6 +1,6 @@
 import type { OpenSuspension } from '../domain/access.ts';
 import type { ExpiryEffect, SuspensionCause, SuspensionEffect } from '../domain/access-types.ts';
-import type { LoginId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
+import type { LoginId, PackageId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import type { RadiusFacts } from '../domain/radius-attributes.ts';
 import { parseRateLimit, type RateLimit } from '../domain/rate-limit.ts';
 import { chunksOf, type Db, fromSqlInstant } from './knex.ts';
@@ -23,7 +23,7 @@ export interface UnreadableFacts {
 export type FactsOf = { readonly ok: true; facts: LoginFacts } | ({ readonly ok: false } & UnreadableFacts);
 
 /**
- * The facts about logins, two statements for each 500 of them. A login that does not exist is missing from the answer;
+ * The facts about logins, three statements for each 500 of them: packages are few and are read apart from logins. A login that does not exist is missing from the answer;
  * one whose data cannot be read is in it with the error, so that the others go on.
  */
 export async function loginFacts(db: Db, loginIds: readonly LoginId[]): Promise<Map<LoginId, FactsOf>> {
@@ -32,8 +32,11 @@ export async function loginFacts(db: Db, loginIds: readonly LoginId[]): Promise<
   for (const chunk of chunksOf(loginIds, 500)) {
     const rows = await factRows(db, chunk);
     const suspensions = await openSuspensionRows(db, [...new Set(rows.map((row) => row.subscription_id))]);
+    const packages = await packageRows(db, [...new Set(rows.map((row) => row.package_id))]);
     for (const row of rows) {
-      facts.set(row.id, readFacts(row, suspensions.get(row.subscription_id) ?? [], readRate));
+      const offer = packages.get(row.package_id);
+      if (offer === undefined) continue;
+      facts.set(row.id, readFacts(row, offer, suspensions.get(row.subscription_id) ?? [], readRate));
     }
   }
   return facts;
@@ -41,6 +44,7 @@ export async function loginFacts(db: Db, loginIds: readonly LoginId[]): Promise<
 
 function readFacts(
   row: FactRow,
+  offer: PackageRow,
   suspensions: readonly SuspensionRow[],
   readRate: (column: string, text: string | null) => RateLimit | null,
 ): FactsOf {
@@ -49,7 +53,7 @@ function readFacts(
       const { cause, effect, throttle_rate: rate } = suspension;
       return { cause, effect, throttleRate: readRate(`throttle rate of the ${cause} suspension`, rate) };
     });
-    return { ok: true, facts: asFacts(row, openSuspensions, readRate) };
+    return { ok: true, facts: asFacts(row, offer, openSuspensions, readRate) };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { ok: false, loginId: row.id, username: row.username, error: error.message };
@@ -58,6 +62,7 @@ function readFacts(
 
 function asFacts(
   row: FactRow,
+  offer: PackageRow,
   openSuspensions: readonly OpenSuspension[],
   readRate: (column: string, text: string | null) => RateLimit | null,
 ): LoginFacts {
@@ -73,22 +78,22 @@ function asFacts(
     expiryEffect: row.expiry_effect,
     expiryRate: readRate('throttle rate of the billing profile', row.profile_throttle_rate),
     openSuspensions,
-    packageRate: readRate('rate limit of the master package', row.rate_limit),
+    packageRate: readRate('rate limit of the master package', offer.rate_limit),
     macLock: row.mac_lock,
     staticIpv4: row.static_ipv4,
     delegatedIpv6Prefix: row.delegated_ipv6_prefix,
     simultaneousUse: row.simultaneous_use,
-    pppProfile: row.profile_name,
+    pppProfile: offer.profile_name,
     pool:
-      row.pool_name === null || row.pool_suspended_name === null
+      offer.pool_name === null || offer.pool_suspended_name === null
         ? null
-        : { name: row.pool_name, suspendedName: row.pool_suspended_name },
-    ipv6Pool: row.ipv6_pool,
-    delegatedIpv6Pool: row.delegated_ipv6_pool,
-    sessionTimeoutSeconds: row.session_timeout_seconds,
-    idleTimeoutSeconds: row.idle_timeout_seconds,
-    interimSeconds: row.interim_seconds,
-    addressList: row.address_list,
+        : { name: offer.pool_name, suspendedName: offer.pool_suspended_name },
+    ipv6Pool: offer.ipv6_pool,
+    delegatedIpv6Pool: offer.delegated_ipv6_pool,
+    sessionTimeoutSeconds: offer.session_timeout_seconds,
+    idleTimeoutSeconds: offer.idle_timeout_seconds,
+    interimSeconds: offer.interim_seconds,
+    addressList: offer.address_list,
   };
 }
 
@@ -118,6 +123,7 @@ interface FactRow {
   id: LoginId;
   subscription_id: SubscriptionId;
   subscriber_id: SubscriberId;
+  package_id: PackageId;
   username: string;
   secret: Buffer;
   mac_lock: string | null;
@@ -129,6 +135,25 @@ interface FactRow {
   valid_until: string | null;
   expiry_effect: ExpiryEffect;
   profile_throttle_rate: string | null;
+}
+
+async function factRows(db: Db, loginIds: readonly LoginId[]): Promise<FactRow[]> {
+  const rows: FactRow[][] = await db.raw(
+    `SELECT l.id, l.subscription_id, n.subscriber_id, n.package_id, l.username, l.secret, l.mac_lock, l.static_ipv4,
+            l.delegated_ipv6_prefix, l.simultaneous_use, l.retired_at, n.state, n.valid_until, n.expiry_effect,
+            b.throttle_rate AS profile_throttle_rate
+     FROM login l
+     JOIN subscription n ON n.id = l.subscription_id
+     JOIN subscriber c ON c.id = n.subscriber_id
+     JOIN billing_profile b ON b.id = c.billing_profile_id
+     WHERE l.id IN (${loginIds.map(() => '?').join(', ')})`,
+    [...loginIds],
+  );
+  return rows[0] ?? [];
+}
+
+interface PackageRow {
+  id: PackageId;
   rate_limit: string | null;
   ipv6_pool: string | null;
   delegated_ipv6_pool: string | null;
@@ -142,27 +167,21 @@ interface FactRow {
 }
 
 /** What the master package says goes before what its PPP profile says. */
-async function factRows(db: Db, loginIds: readonly LoginId[]): Promise<FactRow[]> {
-  const rows: FactRow[][] = await db.raw(
-    `SELECT l.id, l.subscription_id, n.subscriber_id, l.username, l.secret, l.mac_lock, l.static_ipv4,
-            l.delegated_ipv6_prefix, l.simultaneous_use, l.retired_at, n.state, n.valid_until, n.expiry_effect,
-            b.throttle_rate AS profile_throttle_rate, m.rate_limit, m.ipv6_pool, m.delegated_ipv6_pool,
-            m.interim_seconds, m.address_list, f.name AS profile_name, v.name AS pool_name,
-            v.suspended_name AS pool_suspended_name,
+async function packageRows(db: Db, packageIds: readonly PackageId[]): Promise<Map<PackageId, PackageRow>> {
+  if (packageIds.length === 0) return new Map();
+  const rows: PackageRow[][] = await db.raw(
+    `SELECT p.id, m.rate_limit, m.ipv6_pool, m.delegated_ipv6_pool, m.interim_seconds, m.address_list,
+            f.name AS profile_name, v.name AS pool_name, v.suspended_name AS pool_suspended_name,
             COALESCE(m.session_timeout_seconds, f.session_timeout_seconds) AS session_timeout_seconds,
             COALESCE(m.idle_timeout_seconds, f.idle_timeout_seconds) AS idle_timeout_seconds
-     FROM login l
-     JOIN subscription n ON n.id = l.subscription_id
-     JOIN subscriber c ON c.id = n.subscriber_id
-     JOIN billing_profile b ON b.id = c.billing_profile_id
-     JOIN package p ON p.id = n.package_id
+     FROM package p
      JOIN master_package m ON m.id = p.master_package_id
      LEFT JOIN ppp_profile f ON f.id = m.ppp_profile_id
      LEFT JOIN ipv4_pool v ON v.id = COALESCE(m.pool_id, f.pool_id)
-     WHERE l.id IN (${loginIds.map(() => '?').join(', ')})`,
-    [...loginIds],
+     WHERE p.id IN (${packageIds.map(() => '?').join(', ')})`,
+    [...packageIds],
   );
-  return rows[0] ?? [];
+  return new Map((rows[0] ?? []).map((row) => [row.id, row]));
 }
 
 interface SuspensionRow {
