@@ -4,9 +4,12 @@ import { ConfigError } from './config.ts';
 import { timetable } from './jobs/schedule.ts';
 import { startScheduler } from './jobs/scheduler.ts';
 import { describeError } from './log.ts';
+import { startEvidence } from './reconcile/evidence.ts';
 import { startLane } from './reconcile/lane.ts';
 import { startRadiusAgent } from './reconcile/radius-agent.ts';
 import { reconcileRouters } from './reconcile/router.ts';
+import { startStaleSweep } from './reconcile/stale.ts';
+import { startTail } from './reconcile/tail.ts';
 import { startWorker } from './reconcile/worker.ts';
 import { startWeb } from './web/start.ts';
 
@@ -25,7 +28,7 @@ export function isRole(name: string): name is RoleName {
 export function startRole(role: RoleName, app: App, listener: WakeListener): RunningRole {
   const start: Record<RoleName, () => RunningRole & { wake?(): void }> = {
     web: () => startWeb(app),
-    worker: () => startWorker({ ...app, reconcileRouters: (claims) => reconcileRouters(app, claims) }),
+    worker: () => startWorkerRole(app),
     lane: () => startLane({ ...app, sourceAddress: app.config.radiusSourceAddress }),
     'radius-agent': () => startAgent(app),
     scheduler: () => startScheduler(app, timetable),
@@ -33,6 +36,18 @@ export function startRole(role: RoleName, app: App, listener: WakeListener): Run
   const running = start[role]();
   listener.onWake(() => running.wake?.());
   return running;
+}
+
+/** Keys of the queue, and what watches over live sessions: one process at a time does each of those, by a lease. */
+function startWorkerRole(app: App) {
+  const worker = startWorker({ ...app, reconcileRouters: (claims) => reconcileRouters(app, claims) });
+  const watchers = [startTail(app), startEvidence(app), startStaleSweep(app)];
+  return {
+    wake: () => worker.wake(),
+    async stop() {
+      await Promise.all([worker, ...watchers].map((part) => part.stop()));
+    },
+  };
 }
 
 function startAgent(app: App) {
