@@ -55,6 +55,8 @@ export interface Signed {
   loginId: string;
   username: string;
   password: string;
+  /** Of the CPE: a redial from the same one is not somebody else being online. */
+  mac: string;
 }
 
 /** The real clock, set back by some days: FreeRADIUS lives in real time, so stories begin in the past and end today. */
@@ -73,6 +75,7 @@ function shiftedClock(): ShiftedClock {
 }
 
 let count = 0;
+let macs = 0;
 
 export async function openStack(options: { roles?: readonly RoleName[] } = {}): Promise<Stack> {
   const clock = shiftedClock();
@@ -245,5 +248,6 @@ async function register(
     loginId: String(added.loginId),
     username,
     password,
+    mac: `02:5A:00:00:00:${(++macs).toString(16).padStart(2, '0')}`,
   };
 }
