@@ -79,7 +79,7 @@ class Lanes {
       settings: {
         window: deps.window ?? 64,
         claimMs: 60_000 + waitsMs.reduce((sum, ms) => sum + ms, 0),
-        assertAgainAfterMs: deps.assertAgainAfterMs ?? 2000,
+        assertAgainAfterMs: deps.assertAgainAfterMs ?? 5000,
       },
     };
   }

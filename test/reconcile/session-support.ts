@@ -94,13 +94,20 @@ async function aSubscription(db: Knex, number: number): Promise<number> {
 
 export async function aRouter(
   db: Knex,
-  options: { id: string; address?: string; coaPort?: number; rateChange?: string; pace?: number },
+  options: {
+    id: string;
+    address?: string;
+    coaPort?: number;
+    rateChange?: string;
+    pace?: number;
+    secret?: string;
+  },
 ): Promise<RouterId> {
   await db('router').insert({
     id: options.id,
     name: `router-${options.id}`,
     address: options.address ?? `127.0.9.${options.id}`,
-    secret: vault.seal(`router.secret:${options.id}`, routerSecret),
+    secret: vault.seal(`router.secret:${options.id}`, options.secret ?? routerSecret),
     coa_port: options.coaPort ?? 3799,
     rate_change: options.rateChange ?? 'coa',
     pace_per_second: options.pace ?? 1000,
