@@ -137,15 +137,16 @@ interface FactRow {
   profile_throttle_rate: string | null;
 }
 
+/** The order of the joins is fixed: with old statistics the optimizer began with all subscribers (20 ms against 2.5). */
 async function factRows(db: Db, loginIds: readonly LoginId[]): Promise<FactRow[]> {
   const rows: FactRow[][] = await db.raw(
     `SELECT l.id, l.subscription_id, n.subscriber_id, n.package_id, l.username, l.secret, l.mac_lock, l.static_ipv4,
             l.delegated_ipv6_prefix, l.simultaneous_use, l.retired_at, n.state, n.valid_until, n.expiry_effect,
             b.throttle_rate AS profile_throttle_rate
      FROM login l
-     JOIN subscription n ON n.id = l.subscription_id
-     JOIN subscriber c ON c.id = n.subscriber_id
-     JOIN billing_profile b ON b.id = c.billing_profile_id
+     STRAIGHT_JOIN subscription n ON n.id = l.subscription_id
+     STRAIGHT_JOIN subscriber c ON c.id = n.subscriber_id
+     STRAIGHT_JOIN billing_profile b ON b.id = c.billing_profile_id
      WHERE l.id IN (${loginIds.map(() => '?').join(', ')})`,
     [...loginIds],
   );
@@ -197,12 +198,14 @@ async function openSuspensionRows(
 ): Promise<Map<SubscriptionId, SuspensionRow[]>> {
   const found = new Map<SubscriptionId, SuspensionRow[]>();
   if (subscriptionIds.length === 0) return found;
-  // Through the unique key (subscription, open cause): closed ones, of which there may be many, are not read.
-  const rows = await db('suspension')
-    .select<SuspensionRow[]>('subscription_id', 'cause', 'effect', 'throttle_rate')
-    .whereIn('subscription_id', [...subscriptionIds])
-    .whereNotNull('open_cause');
-  for (const row of rows) {
+  // Through the key (subscription, open cause): closed ones, of which a subscription may have many, are not read, nor
+  // are everybody else's open ones.
+  const rows: SuspensionRow[][] = await db.raw(
+    `SELECT subscription_id, cause, effect, throttle_rate FROM suspension FORCE INDEX (suspension_one_open)
+     WHERE subscription_id IN (${subscriptionIds.map(() => '?').join(', ')}) AND open_cause IS NOT NULL`,
+    [...subscriptionIds],
+  );
+  for (const row of rows[0] ?? []) {
     const list = found.get(row.subscription_id);
     if (list === undefined) found.set(row.subscription_id, [row]);
     else list.push(row);
