@@ -72,8 +72,8 @@ export async function alignFolders(
   const { rows, scope } = work;
   const inScope = scope === undefined ? rows : rows.filter((row) => scope.has(row.address));
   const present = {
-    v4: await presentFiles(deps, folders, 'v4', scope),
-    v6: await presentFiles(deps, folders, 'v6', scope),
+    v4: presentFiles(deps, folders, 'v4', scope),
+    v6: presentFiles(deps, folders, 'v6', scope),
   };
   const sorted = sortRows(deps, folders, inScope);
   const isExplained = await explainer(deps.db, rows, [...present.v4, ...present.v6]);
@@ -103,20 +103,35 @@ export async function alignFolders(
   return report;
 }
 
+/** Takes out what would keep FreeRADIUS from starting, without the database. Gives how many. */
+export async function quarantineBadFiles(deps: ClientFileDeps, folders: Folders): Promise<number> {
+  let count = 0;
+  for (const family of ['v4', 'v6'] as const) {
+    for (const file of presentFiles(deps, folders, family, undefined)) {
+      const folder = folders[family];
+      if (folder === undefined || file.content.ok) continue;
+      const where = await folder.quarantine(file.name, { isReplaced: false });
+      deps.log.error('bad client file taken out', { file: file.name, problem: file.content.problem, where });
+      count++;
+    }
+  }
+  return count;
+}
+
 type Family = 'v4' | 'v6';
 
 function familyOf(address: string): Family {
   return address.includes(':') ? 'v6' : 'v4';
 }
 
-async function presentFiles(
+function presentFiles(
   deps: ClientFileDeps,
   folders: Folders,
   family: Family,
   scope: ReadonlySet<string> | undefined,
-): Promise<PresentFile[]> {
+): PresentFile[] {
   const names = scope === undefined ? undefined : [...scope].filter((name) => familyOf(name) === family);
-  const files = (await folders[family]?.list(names)) ?? [];
+  const files = folders[family]?.list(names) ?? [];
   return files.map((file) => ({
     name: file.name,
     isFromFuture: file.isFromFuture,

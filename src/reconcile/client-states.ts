@@ -24,11 +24,11 @@ export class ClientStates {
     }
   }
 
-  /** At most one statement for 500 routers; what fails to be saved is saved with the next. */
-  async save(db: Knex): Promise<void> {
-    const ids = [...this.unsaved];
+  /** Writes down what is new of up to `limit` routers; the rest, and what fails to be saved, goes with the next. */
+  async save(db: Knex, limit: number): Promise<void> {
+    const ids = [...this.unsaved].slice(0, limit);
     if (ids.length === 0) return;
-    this.unsaved.clear();
+    for (const id of ids) this.unsaved.delete(id);
     try {
       await saveClientStates(
         db,

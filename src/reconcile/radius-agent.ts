@@ -1,8 +1,6 @@
 import { createRadmin, type Radmin } from '../adapters/freeradius/radmin.ts';
 import { nasFingerprint, readNas, type StoredNasRow } from '../db/nas.ts';
 import { changedAddresses } from '../domain/nas-rows.ts';
-import { parseClientFile } from '../domain/radius-client-file.ts';
-import { statusClientAddress } from '../domain/router-address.ts';
 import { describeError } from '../log.ts';
 import {
   alignFolders,
@@ -10,6 +8,7 @@ import {
   type ClientFileDeps,
   type Folders,
   openFolders,
+  quarantineBadFiles,
 } from './align-client-files.ts';
 import { EvidenceCollector } from './client-evidence.ts';
 import { ClientStates } from './client-states.ts';
@@ -33,6 +32,8 @@ export interface RadiusAgent {
 
 /** With FreeRADIUS's own second, a change that nobody woke us for is in effect within a second and a half. */
 const defaultPollMs = 250;
+/** Evidence rows that one turn of the loop writes, so that a change never waits long for them. */
+const savedAtOnce = 500;
 /** Files that somebody else changed are put right this often, and failures tried again. */
 const fullLookMs = 10_000;
 
@@ -64,35 +65,20 @@ export async function alignClientFiles(
   options: { isRemovalConfirmed?: boolean } = {},
 ): Promise<AlignReport> {
   const folders = await openFolders(deps);
-  await quarantineBadClientFiles(deps, folders);
+  await quarantineBadFiles(deps, folders);
   const states = new ClientStates(deps.host, () => deps.clock.now());
   await states.load(deps.db);
   const report = await alignFolders(deps, folders, states, {
     rows: await readNas(deps.db),
     isRemovalConfirmed: options.isRemovalConfirmed ?? false,
   });
-  await states.save(deps.db);
+  await states.save(deps.db, Infinity);
   return report;
 }
 
 /** Takes out what would keep FreeRADIUS from starting, without the database. Gives how many. */
-export async function quarantineBadClientFiles(deps: ClientFileDeps, opened?: Folders): Promise<number> {
-  const folders = opened ?? (await openFolders(deps));
-  const reserved = deps.freeradius.reservedAddresses ?? [statusClientAddress];
-  let count = 0;
-  for (const folder of [folders.v4, folders.v6]) {
-    for (const file of (await folder?.list()) ?? []) {
-      const parsed =
-        file.text === undefined
-          ? { ok: false as const, problem: 'is not a regular file' }
-          : parseClientFile(file.name, file.text, reserved);
-      if (folder === undefined || parsed.ok) continue;
-      const where = await folder.quarantine(file.name, { isReplaced: false });
-      deps.log.error('bad client file taken out', { file: file.name, problem: parsed.problem, where });
-      count++;
-    }
-  }
-  return count;
+export async function quarantineBadClientFiles(deps: ClientFileDeps): Promise<number> {
+  return quarantineBadFiles(deps, await openFolders(deps));
 }
 
 class AgentLoop {
@@ -131,7 +117,7 @@ class AgentLoop {
       this.isWoken = false;
       await this.guard('client files', () => this.align());
       await this.guard('evidence', () => this.collect());
-      await this.guard('evidence rows', () => this.states.save(this.deps.db));
+      await this.guard('evidence rows', () => this.states.save(this.deps.db, savedAtOnce));
       await this.sleep();
     }
   }
@@ -139,7 +125,7 @@ class AgentLoop {
   private async align(): Promise<void> {
     const folders = (this.folders ??= await openFolders(this.deps));
     if (!this.isLoaded) {
-      await quarantineBadClientFiles(this.deps, folders);
+      await quarantineBadFiles(this.deps, folders);
       await this.states.load(this.deps.db);
       this.isLoaded = true;
     }

@@ -1,16 +1,5 @@
-import { lstatSync, readdirSync } from 'node:fs';
-import {
-  type FileHandle,
-  link,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  unlink,
-  utimes,
-} from 'node:fs/promises';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink, utimes } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { systemClock } from '../../clock.ts';
 import { AppError } from '../../errors.ts';
@@ -29,7 +18,7 @@ export interface ClientFile {
  */
 export interface ClientFolder {
   /** All entries, or those of these names that exist. A file that has not changed since is not read again. */
-  list(names?: Iterable<string>): Promise<ClientFile[]>;
+  list(names?: Iterable<string>): ClientFile[];
   /** Puts a file in place, whole or not at all, in a way that FreeRADIUS cannot miss. */
   put(name: string, text: string): Promise<void>;
   /** Makes FreeRADIUS read the file again at the router's next packet. */
@@ -68,12 +57,12 @@ export async function openClientFolder(directory: string): Promise<ClientFolder>
   let counter = 0;
   const at = (name: string) => join(folder, plain(name));
   return {
-    async list(names) {
+    list(names) {
       const entries = names === undefined ? readdirSync(folder) : [...names];
       if (names === undefined) forgetMissing(seen, entries);
       const files: ClientFile[] = [];
       for (const name of entries.sort()) {
-        const file = await look(folder, plain(name), seen);
+        const file = look(folder, plain(name), seen);
         if (file !== undefined) files.push(file);
       }
       return files;
@@ -153,17 +142,17 @@ function forgetMissing(seen: Map<string, Seen>, entries: readonly string[]): voi
   for (const name of seen.keys()) if (!present.has(name)) seen.delete(name);
 }
 
-async function look(folder: string, name: string, seen: Map<string, Seen>): Promise<ClientFile | undefined> {
+function look(folder: string, name: string, seen: Map<string, Seen>): ClientFile | undefined {
   const path = join(folder, name);
   try {
-    // Synchronous: thousands of these take milliseconds, their promises a tenth of a second.
+    // Synchronous: thousands of these take milliseconds, their promises half a second.
     const stat = lstatSync(path);
     const isFromFuture = stat.mtimeMs >= systemClock.now().getTime() + 1000;
     if (!stat.isFile()) return { name, text: undefined, isFromFuture };
     const before = seen.get(name);
     const isSame = before?.mtimeMs === stat.mtimeMs && before.size === stat.size && before.ino === stat.ino;
     if (isSame) return { name, text: before.text, isFromFuture };
-    const text = stat.size > 8192 ? '' : await readFile(path, 'utf8');
+    const text = stat.size > 8192 ? '' : readFileSync(path, 'utf8');
     seen.set(name, { mtimeMs: stat.mtimeMs, size: stat.size, ino: stat.ino, text });
     return { name, text, isFromFuture };
   } catch (error) {
