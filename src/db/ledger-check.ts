@@ -177,13 +177,16 @@ const rules: readonly { rule: string; sql: string }[] = [
           FROM ledger_rollup r
           JOIN ledger_account a ON a.id = r.account_id
           LEFT JOIN (
-            SELECT windows.day, l.account_id, SUM(GREATEST(l.amount_minor, 0)) AS debit,
-              -SUM(LEAST(l.amount_minor, 0)) AS credit
-            FROM (SELECT DISTINCT day, from_at, until_at FROM ledger_rollup) windows
-            JOIN ledger_entry e ON e.posted_at >= windows.from_at AND e.posted_at < windows.until_at
-            JOIN ledger_posting l ON l.entry_id = e.id
-            GROUP BY windows.day, l.account_id
-          ) p ON p.day = r.day AND p.account_id = r.account_id
+            SELECT l.account_id,
+              (SELECT r2.until_at FROM ledger_rollup r2 WHERE r2.until_at > e.posted_at
+               ORDER BY r2.until_at LIMIT 1) AS until_at,
+              SUM(GREATEST(l.amount_minor, 0)) AS debit, -SUM(LEAST(l.amount_minor, 0)) AS credit
+            FROM ledger_entry e
+            STRAIGHT_JOIN ledger_posting l ON l.entry_id = e.id
+            JOIN ledger_account house ON house.id = l.account_id AND house.owner_key = 'house'
+            WHERE e.posted_at < (SELECT MAX(until_at) FROM ledger_rollup)
+            GROUP BY l.account_id, until_at
+          ) p ON p.until_at = r.until_at AND p.account_id = r.account_id
           WHERE r.debit_minor <> COALESCE(p.debit, 0) OR r.credit_minor <> COALESCE(p.credit, 0)`,
   },
   {
