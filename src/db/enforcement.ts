@@ -104,7 +104,7 @@ export async function noteDoubt(
         unanswered_generation: session.generation.toString(),
       })),
     )
-    .onConflict('radacctid')
+    .onConflict(['radacctid'])
     .merge({
       unanswered_generation: trx.raw('COALESCE(unanswered_generation, VALUES(unanswered_generation))'),
       unanswered_at: trx.raw('COALESCE(unanswered_at, VALUES(unanswered_at))'),
@@ -181,7 +181,7 @@ export async function recordAccess(
     if (rows.length === 0) continue;
     await trx('session_access')
       .insert(rows.map((row) => accessRow(row, { acknowledged_at: sqlInstant(at) })))
-      .onConflict('radacctid')
+      .onConflict(['radacctid'])
       .merge([
         'access_fingerprint',
         'redial_fingerprint',
@@ -200,7 +200,7 @@ export async function recordAssumedAccess(
   if (sessions.length === 0) return;
   await trx('session_access')
     .insert(sessions.map((session) => accessRow(session, {})))
-    .onConflict('radacctid')
+    .onConflict(['radacctid'])
     .merge(['access_fingerprint', 'redial_fingerprint', 'generation']);
 }
 
@@ -217,7 +217,7 @@ export async function recordClaimedGone(
         accessRow({ ...session, generation: 0n }, { claimed_gone_at: sqlInstant(at) }),
       ),
     )
-    .onConflict('radacctid')
+    .onConflict(['radacctid'])
     .merge(['claimed_gone_at']);
   await forgetKicks(
     trx,
@@ -272,7 +272,7 @@ export async function recordKicks(
     .insert(
       sessionIds.map((id) => ({ radacctid: id, requested_by: by.actor, requested_at: sqlInstant(by.at) })),
     )
-    .onConflict('radacctid')
+    .onConflict(['radacctid'])
     .ignore();
 }
 

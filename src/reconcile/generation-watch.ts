@@ -20,7 +20,7 @@ export class GenerationWatch {
   }
 
   /** Undefined: accounting knows no such session any more. Rejects when the database is away. */
-  async now(sessionId: SessionId): Promise<SessionNow | undefined> {
+  async current(sessionId: SessionId): Promise<SessionNow | undefined> {
     this.#asked.add(sessionId);
     this.#answer ??= this.#ask();
     return (await this.#answer).get(sessionId);

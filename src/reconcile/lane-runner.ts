@@ -184,7 +184,7 @@ export class LaneRunner {
   async #mayRetransmit(sending: Sending, isProbe: boolean): Promise<GoOn> {
     const mayNot = () => this.#isStopping || !this.#isHeld() || (this.#breaker.isOpen && !isProbe);
     if (mayNot()) return 'abandon';
-    const now = await this.#deps.watch.now(sending.facts.id).catch(() => null);
+    const now = await this.#deps.watch.current(sending.facts.id).catch(() => null);
     if (now === null || mayNot()) return 'abandon';
     if (now?.isOpen !== true) return 'superseded';
     const isCurrent = sending.evidence.because === 'kick' || now.generation === sending.evidence.generation;
