@@ -16,8 +16,7 @@ CREATE TABLE IF NOT EXISTS reconcile_queue (
   last_error VARCHAR(190) NULL,
   UNIQUE KEY queue_key (kind, `key`),
   KEY queue_due (kind, is_parked, priority DESC, not_before),
-  KEY queue_router (router_id, kind, is_parked, priority DESC, not_before),
-  KEY queue_claim (claim_token)
+  KEY queue_router (router_id, kind, is_parked, priority DESC, not_before)
 );
 
 -- What each login should have now, why, and when that can change by itself.
