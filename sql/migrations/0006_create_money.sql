@@ -183,6 +183,7 @@ CREATE TABLE IF NOT EXISTS invoice_run (
   started_at DATETIME(3) NOT NULL,
   finished_at DATETIME(3) NULL,
   due_count INT UNSIGNED NOT NULL DEFAULT 0,
+  done_count INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'subscriptions that were dealt with; counted in each batch',
   issued_count INT UNSIGNED NOT NULL DEFAULT 0,
   parked_count INT UNSIGNED NOT NULL DEFAULT 0,
   total_minor BIGINT NOT NULL DEFAULT 0
@@ -240,5 +241,6 @@ CREATE TABLE IF NOT EXISTS overdue_run_action (
   settled_at DATETIME(3) NULL,
   PRIMARY KEY (run_id, subscription_id),
   KEY overdue_action_state (run_id, state, subscriber_id, subscription_id),
+  KEY overdue_action_order (run_id, subscriber_id, subscription_id) COMMENT 'the run''s page lists it in this order',
   KEY overdue_action_subscriber (subscriber_id, run_id)
 );

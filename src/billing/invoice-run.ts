@@ -144,22 +144,46 @@ export async function applyInvoiceRun(
   ctx: CommandContext,
   input: InvoiceRunInput,
 ): Promise<InvoiceRunResult> {
+  const begun = await beginInvoiceRun(ctx, input);
+  return await goOnWithInvoiceRun(ctx, begun, input);
+}
+
+/** A run that is written down; `stillDue` is what it has before it now. */
+export interface BegunInvoiceRun extends InvoiceRun {
+  readonly isResumed: boolean;
+  readonly stillDue: number;
+}
+
+/**
+ * Writes down that a run of that day is wanted, or finds the one that was never finished, and issues nothing yet. It
+ * will be issued: by who called this and goes on with `goOnWithInvoiceRun`, or, should that process die, by the
+ * timetable's resume.
+ */
+export async function beginInvoiceRun(ctx: CommandContext, input: { asOf: Day }): Promise<BegunInvoiceRun> {
   const started = newCall(ctx);
   const today = dayIn((await readSettings(ctx.db)).zone, started.at);
   if (input.asOf > today)
     throw invalid('asOf', `must not be later than ${today}: documents are not dated ahead`);
-  const total = await countDue(ctx.db, input.asOf);
-  const run = await startRun(ctx, input.asOf, total, started);
+  const stillDue = await countDue(ctx.db, input.asOf);
+  return { ...(await startRun(ctx, input.asOf, stillDue, started)), stillDue };
+}
+
+/** Issues what a begun run has before it, and finishes it unless the signal stops it. */
+export async function goOnWithInvoiceRun(
+  ctx: CommandContext,
+  run: BegunInvoiceRun,
+  how: Pick<InvoiceRunInput, 'progress' | 'signal'> = {},
+): Promise<InvoiceRunResult> {
   let done = 0;
-  for await (const page of duePages(ctx.db, input.asOf)) {
-    if (input.signal?.aborted === true) break;
+  for await (const page of duePages(ctx.db, run.asOf)) {
+    if (how.signal?.aborted === true) break;
     await applyPage(ctx, run, page);
     done += page.length;
-    input.progress?.({ done, total: Math.max(total, done) });
+    how.progress?.({ done, total: Math.max(run.stillDue, done) });
   }
-  if (input.signal?.aborted !== true) await endRun(ctx, run.id);
+  if (how.signal?.aborted !== true) await endRun(ctx, run.id);
   const after = (await readInvoiceRun(ctx.db, run.id)) ?? run;
-  return { ...after, isResumed: run.isResumed, stillDueCount: await countDue(ctx.db, input.asOf) };
+  return { ...after, isResumed: run.isResumed, stillDueCount: await countDue(ctx.db, run.asOf) };
 }
 
 async function startRun(
@@ -218,14 +242,15 @@ async function applyPage(ctx: CommandContext, run: InvoiceRun, page: readonly Du
     error: first.error,
   });
   const at = ctx.clock.now();
-  await inTransaction(ctx.db, (trx) =>
-    parkForInvoicing(
+  await inTransaction(ctx.db, async (trx) => {
+    await parkForInvoicing(
       trx,
       run.id,
       failed.map(({ key, error }) => ({ subscriptionId: key.id, reason: describeError(error).message })),
       at,
-    ),
-  );
+    );
+    await addToInvoiceRun(trx, run.id, { done: failed.length, issued: 0, totalMinor: 0n });
+  });
 }
 
 /**
@@ -273,6 +298,7 @@ async function issueBatch(ctx: CommandContext, run: InvoiceRun, batch: readonly 
     await postEntries(trx, entriesOf(invoices, ids), money.posting);
     const suspensions = await payFromWallets(trx, ctx, run, invoices, money);
     await addToInvoiceRun(trx, run.id, {
+      done: due.length,
       issued: invoices.length,
       totalMinor: invoices.reduce((sum, invoice) => sum + invoice.draft.totalMinor, 0n),
     });

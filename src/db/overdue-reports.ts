@@ -49,12 +49,6 @@ export async function runSummary(db: Db, runId: OverdueRunId): Promise<RunSummar
     .from(each)
     .groupBy('state')
     .select<{ state: ActionState; total: string }[]>('state', db.raw('SUM(open_minor) AS total'));
-  const why = await db('overdue_run_action')
-    .where({ run_id: runId })
-    .whereIn('state', ['changed', 'parked'])
-    .groupBy('state', 'why')
-    .orderBy(['state', 'why'])
-    .select<{ state: ActionState; why: string; n: string }[]>('state', 'why', db.raw('COUNT(*) AS n'));
   const reachable: RunSummary['reachable'] = { yes: 0, no: 0, no_session: 0, unknown: 0 };
   const reach = await db('overdue_run_action')
     .where({ run_id: runId })
@@ -65,14 +59,25 @@ export async function runSummary(db: Db, runId: OverdueRunId): Promise<RunSummar
     run,
     counts: await countActions(db, runId),
     openMinor: Object.fromEntries(amounts.map((row) => [row.state, BigInt(row.total)])),
-    why: why.map((row) => ({ state: row.state, why: row.why, count: Number(row.n) })),
+    why: await runReasons(db, runId),
     reachable,
     evidence: await runEvidence(db, runId),
   };
 }
 
+/** Why actions changed between plan and apply, or were parked, with how many. */
+export async function runReasons(db: Db, runId: OverdueRunId): Promise<RunSummary['why']> {
+  const why = await db('overdue_run_action')
+    .where({ run_id: runId })
+    .whereIn('state', ['changed', 'parked'])
+    .groupBy('state', 'why')
+    .orderBy(['state', 'why'])
+    .select<{ state: ActionState; why: string; n: string }[]>('state', 'why', db.raw('COUNT(*) AS n'));
+  return why.map((row) => ({ state: row.state, why: row.why, count: Number(row.n) }));
+}
+
 /** Only packets that were sent while the suspension was open, and because of it, are its evidence. */
-const newestPacket = `(SELECT MAX(e.id) FROM enforcement e WHERE e.login_id = l.id AND e.why = 'invoice_overdue'
+export const newestPacket = `(SELECT MAX(e.id) FROM enforcement e WHERE e.login_id = l.id AND e.why = 'invoice_overdue'
    AND e.requested_at >= s.opened_at AND (s.closed_at IS NULL OR e.requested_at < s.closed_at))`;
 
 async function runEvidence(db: Db, runId: OverdueRunId): Promise<RunEvidence> {
@@ -121,6 +126,8 @@ export interface RunActionView {
   openMinor: bigint;
   invoiceCount: number;
   oldestDueOn: Day;
+  /** Of the subscriber's billing profile, now. */
+  graceDays: number;
   routerReachable: RouterReachable;
   state: ActionState;
   why: string;
@@ -128,33 +135,54 @@ export interface RunActionView {
   suspension: { openedAt: Date; closedAt: Date | null; closedBecause: string | null } | null;
 }
 
-/** The actions of a run in the order of subscribers, a page at a time; `after` is the last one of the page before. */
+/** Where a page of actions begins. */
+export interface ActionKey {
+  subscriberId: SubscriberId;
+  subscriptionId: SubscriptionId;
+}
+
+/**
+ * The actions of a run in the order of subscribers, a page at a time; `after` is the last one of the page before.
+ * With `before` they are the ones in front of that, the nearest first.
+ */
 export async function runActions(
   db: Db,
   runId: OverdueRunId,
   page: {
     states?: readonly ActionState[];
-    after?: { subscriberId: SubscriberId; subscriptionId: SubscriptionId };
+    after?: ActionKey;
+    before?: ActionKey;
     limit: number;
   },
 ): Promise<RunActionView[]> {
-  const query = db('overdue_run_action as a')
-    .join('subscriber as c', 'c.id', 'a.subscriber_id')
+  const order = page.before === undefined ? 'asc' : 'desc';
+  const index = page.states?.length === 1 ? 'overdue_action_state' : 'overdue_action_order';
+  // Left to itself the optimiser may begin at the few billing profiles, and sort the whole run for each page.
+  const query = db
+    .from(db.raw('overdue_run_action AS a FORCE INDEX (??)', [index]))
+    .joinRaw('STRAIGHT_JOIN subscriber AS c ON c.id = a.subscriber_id')
+    .joinRaw('STRAIGHT_JOIN billing_profile AS p FORCE INDEX (PRIMARY) ON p.id = c.billing_profile_id')
     .leftJoin('suspension as s', 's.id', 'a.suspension_id')
     .where('a.run_id', runId)
-    .orderBy(['a.subscriber_id', 'a.subscription_id'])
+    .orderBy([
+      { column: 'a.subscriber_id', order },
+      { column: 'a.subscription_id', order },
+    ])
     .limit(page.limit);
-  const { after } = page;
   if (page.states !== undefined) void query.whereIn('a.state', page.states);
-  if (after !== undefined) {
-    void query.whereRaw('(a.subscriber_id, a.subscription_id) > (?, ?)', [
-      after.subscriberId,
-      after.subscriptionId,
-    ]);
+  const key = page.before ?? page.after;
+  if (key !== undefined) {
+    // Written out, because MariaDB takes no range of an index from a comparison of rows.
+    const sign = page.before === undefined ? '>' : '<';
+    void query.whereRaw(
+      `a.subscriber_id ${sign}= ? AND (a.subscriber_id ${sign} ? OR a.subscription_id ${sign} ?)`,
+      [key.subscriberId, key.subscriberId, key.subscriptionId],
+    );
   }
   const rows = await query.select<ActionViewRow[]>(
     'a.*',
     'c.name',
+    'p.grace_days',
     's.opened_at',
     's.closed_at',
     's.closed_because',
@@ -175,6 +203,7 @@ interface ActionViewRow {
   open_minor: string;
   invoice_count: number;
   oldest_due_on: Day;
+  grace_days: number;
   router_reachable: RouterReachable;
   state: ActionState;
   why: string;
@@ -196,6 +225,7 @@ function asView(row: ActionViewRow): RunActionView {
     openMinor: BigInt(row.open_minor),
     invoiceCount: row.invoice_count,
     oldestDueOn: row.oldest_due_on,
+    graceDays: row.grace_days,
     routerReachable: row.router_reachable,
     state: row.state,
     why: row.why,

@@ -85,13 +85,17 @@ export async function runsIn(db: Db, states: readonly RunState[]): Promise<Overd
   return rows.map(asRun);
 }
 
-/** The newest runs first, a page at a time. */
+/** The newest runs first, a page at a time; with `after` the ones that are newer than that, the nearest first. */
 export async function latestRuns(
   db: Db,
-  page: { before?: OverdueRunId; limit: number },
+  page: { before?: OverdueRunId; after?: OverdueRunId; states?: readonly RunState[]; limit: number },
 ): Promise<OverdueRun[]> {
-  const query = db('overdue_run').orderBy('id', 'desc').limit(page.limit);
+  const query = db('overdue_run')
+    .orderBy('id', page.after === undefined ? 'desc' : 'asc')
+    .limit(page.limit);
   if (page.before !== undefined) void query.where('id', '<', page.before);
+  if (page.after !== undefined) void query.where('id', '>', page.after);
+  if (page.states !== undefined) void query.whereIn('state', page.states);
   return (await query.select<RunRow[]>()).map(asRun);
 }
 

@@ -120,6 +120,12 @@ export function isPastGrace(dueOn: Day, graceDays: number, asOf: Day): boolean {
   return addDays(dueOn, graceDays) < asOf;
 }
 
+/** The first day on which the run acts on an invoice that was due on that day. Throws RangeError as `isPastGrace`. */
+export function actsOn(dueOn: Day, graceDays: number): Day {
+  if (!Number.isInteger(graceDays) || graceDays < 0) throw new RangeError('grace is whole days, 0 or more');
+  return addDays(dueOn, graceDays + 1);
+}
+
 /** A deferral holds until the day before `until`: on that day the run may act again. */
 export function isDeferred(until: Day | null, asOf: Day): boolean {
   return until !== null && until > asOf;

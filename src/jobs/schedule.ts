@@ -1,5 +1,6 @@
 import { sealLedger } from '../billing/rollup.ts';
 import { applyInvoiceRun } from '../billing/invoice-run.ts';
+import { resumeInvoiceRuns } from '../billing/invoice-run-resume.ts';
 import { checkLedger } from '../billing/ledger-check.ts';
 import { resumeOverdueRuns, scheduledOverdueRun } from '../billing/overdue-run.ts';
 import { repairWronglySuspended } from '../billing/suspension-sweep.ts';
@@ -45,6 +46,15 @@ export const timetable: readonly Job[] = [
     rhythm: every(60),
     async run(ctx) {
       const resumed = await resumeOverdueRuns(ctx);
+      return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
+    },
+  },
+  {
+    // One that somebody began by hand, and whose process died; a scheduled one that fails comes due again by itself.
+    name: 'resume-invoice-runs',
+    rhythm: every(60),
+    async run(ctx) {
+      const resumed = await resumeInvoiceRuns(ctx);
       return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
     },
   },

@@ -25,6 +25,7 @@ const rail: readonly {
     items: [
       { label: 'Invoices', href: '/invoices', icon: 'receipt', needs: 'invoice.view' },
       { label: 'Payments', href: '/payments', icon: 'cash-coin', needs: 'payment.view' },
+      { label: 'Invoice runs', href: '/invoice-runs', icon: 'calendar-plus', needs: 'invoice.view' },
       { label: 'Overdue runs', href: '/runs', icon: 'calendar-x', needs: 'run.view' },
       { label: 'Ledger', href: '/ledger', icon: 'journal-text', needs: 'ledger.view' },
     ],

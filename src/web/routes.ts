@@ -1,7 +1,19 @@
 import { accountRoutes } from './pages/account.ts';
+import { billingProfileRoutes } from './pages/billing-profiles.ts';
+import { invoiceRunRoutes } from './pages/invoice-runs.ts';
 import { routerRoutes } from './pages/routers.ts';
+import { runRoutes } from './pages/run.ts';
+import { runsRoutes } from './pages/runs.ts';
 import { signInRoutes } from './pages/sign-in.ts';
 import type { Route } from './route.ts';
 
 /** Every route there is. */
-export const routes: readonly Route[] = [...signInRoutes, ...accountRoutes, ...routerRoutes];
+export const routes: readonly Route[] = [
+  ...signInRoutes,
+  ...accountRoutes,
+  ...routerRoutes,
+  ...runsRoutes,
+  ...runRoutes,
+  ...invoiceRunRoutes,
+  ...billingProfileRoutes,
+];

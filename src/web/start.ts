@@ -3,13 +3,14 @@ import { dirname, join } from 'node:path';
 import type { App } from '../app.ts';
 import { hasStaff } from '../db/staff.ts';
 import { describeError } from '../log.ts';
+import { stopBackground } from './background.ts';
 import { setupCode } from './pages/sign-in.ts';
 import { routes } from './routes.ts';
 import { createWeb, listen } from './server.ts';
 
 const graceMs = 5000;
 
-/** Serves the pages until it is stopped; requests that are being answered get some seconds to end. */
+/** Serves the pages until it is stopped; requests and work in the background get some seconds to end. */
 export function startWeb(app: App): { stop(): Promise<void> } {
   const { address, port } = app.config.web;
   const listening = listen(createWeb(app, findRoot(import.meta.dirname), routes), address, port);
@@ -26,11 +27,13 @@ export function startWeb(app: App): { stop(): Promise<void> } {
     async stop() {
       const server = await listening.catch(() => undefined);
       if (server === undefined) return;
+      const background = stopBackground(app, graceMs);
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const force = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
       clearTimeout(force);
+      await background;
     },
   };
 }

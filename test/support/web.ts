@@ -4,6 +4,7 @@ import { type App, openApp } from '../../src/app.ts';
 import { fixedClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import type { StaffRole } from '../../src/domain/permissions.ts';
+import { backgroundEnds } from '../../src/web/background.ts';
 import { routes } from '../../src/web/routes.ts';
 import { createWeb, listen } from '../../src/web/server.ts';
 import { addStaff } from '../../src/staff/manage-staff.ts';
@@ -63,6 +64,7 @@ export async function openTestWeb(now = '2026-05-01T10:00:00Z'): Promise<TestWeb
     as: (role) => signedIn(app, visitor(), role),
     async close() {
       await closed(server);
+      await backgroundEnds(app);
       await app.close();
       await t.drop();
     },
