@@ -9,7 +9,8 @@ import { migrate } from '../../src/db/migrate.ts';
 import { startChild, until } from '../servers/child.ts';
 import { createRadiusUser, startFreeRadius } from '../servers/freeradius.ts';
 import { attachMariaDb, type MariaDbHandle, startMariaDb } from '../servers/mariadb.ts';
-import { makeFolder, projectRoot } from '../servers/place.ts';
+import { makeFolder, projectRoot, serverAccount } from '../servers/place.ts';
+import { quarantineBadClientFiles } from '../../src/reconcile/radius-agent.ts';
 import { type Demo, seedDemo } from '../seed/demo.ts';
 import { seedDemoStaff } from './demo-staff.ts';
 import { type Home, openHome, saveHome } from './home.ts';
@@ -64,8 +65,10 @@ async function bringUpFreeRadius(home: Home, mariadb: MariaDbHandle): Promise<vo
     return;
   }
   step('Starting FreeRADIUS');
+  const folder = folders(home.folder).freeradius;
+  await quarantine(home, folder);
   const password = home.env['SLUICE_RADIUS_DB_PASSWORD'] ?? '';
-  const server = await startFreeRadius(folders(home.folder).freeradius, {
+  const server = await startFreeRadius(folder, {
     db: await createRadiusUser(mariadb, home.env['SLUICE_DB_NAME'] ?? '', password),
     authPort: Number(home.env['SLUICE_RADIUS_AUTH_PORT']),
     acctPort: Number(home.env['SLUICE_RADIUS_ACCT_PORT']),
@@ -77,6 +80,23 @@ async function bringUpFreeRadius(home: Home, mariadb: MariaDbHandle): Promise<vo
     SLUICE_CLIENT_DIRECTORY6: server.clientDirectory6,
     SLUICE_RADMIN_SOCKET: server.controlSocket,
   });
+}
+
+/** One bad client file keeps FreeRADIUS from starting: those are taken out first. */
+async function quarantine(home: Home, folder: string): Promise<void> {
+  const app = openApp(readConfig(home.env), { role: 'start', isSilent: true, poolMax: 1 });
+  try {
+    const count = await quarantineBadClientFiles({
+      ...app,
+      freeradius: {
+        clientDirectory: makeFolder(join(folder, 'clients'), serverAccount('freerad')),
+        clientDirectory6: makeFolder(join(folder, 'clients6'), serverAccount('freerad')),
+      },
+    });
+    if (count > 0) step(`${count} client files were bad and are beside the directory now`);
+  } finally {
+    await app.close();
+  }
 }
 
 async function seed(home: Home): Promise<{ demo: Demo; staff: { username: string; role: string }[] }> {
