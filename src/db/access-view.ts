@@ -1,4 +1,5 @@
 import type { LoginId } from '../domain/ids.ts';
+import type { PacketOutcome } from '../domain/session-evidence.ts';
 import { type Db, fromSqlInstant } from './knex.ts';
 import { actualRows } from './radius-rows.ts';
 
@@ -40,7 +41,7 @@ export interface EnforcementView {
   accessFingerprint: string;
   redialFingerprint: string;
   sentAt: Date;
-  outcome: 'pending' | 'ack' | 'nak' | 'timeout' | 'superseded';
+  outcome: PacketOutcome;
   answeredAt: Date | null;
   errorCause: number | null;
   roundTripUs: number | null;

@@ -14,11 +14,11 @@ import {
 } from '../../db/access-view.ts';
 import type { LoginRow } from '../../db/subscribers.ts';
 import { formatRateLimit } from '../../domain/rate-limit.ts';
+import { type Evidence, evidenceOf } from '../../domain/session-evidence.ts';
+import { lookAtLogin, type LoginLook } from '../../network/login-look.ts';
 import { access as accessText, ago, clockTime, time } from '../format.ts';
 import { facts, table } from '../output.ts';
-import { lookAtLogin, type LoginLook } from '../radius-rows.ts';
 import { requireLogin } from '../subject.ts';
-import { type Evidence, evidenceOf } from '../evidence.ts';
 import type { Call, Verb } from '../verb.ts';
 
 export const access: Verb = {

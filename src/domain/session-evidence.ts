@@ -1,5 +1,36 @@
-import type { DecisionView, EnforcementView, SessionView } from '../db/access-view.ts';
-import type { LoginId } from '../domain/ids.ts';
+import type { LoginId } from './ids.ts';
+
+/** What is known about one open session: its row, its last acknowledged CoA, and what waits for it. */
+export interface SeenSession {
+  readonly class: string | null;
+  /** By its last acknowledged CoA; null where only its Class says. */
+  readonly acknowledged: { readonly accessFingerprint: string; readonly redialFingerprint: string } | null;
+  readonly claimedGoneAt: Date | null;
+  readonly isKickWanted: boolean;
+  readonly queued: { readonly isParked: boolean; readonly lastError: string | null } | null;
+  readonly last: SeenPacket | null;
+}
+
+/** The last CoA or Disconnect that was sent about it. */
+export interface SeenPacket {
+  readonly action: 'coa' | 'disconnect';
+  readonly why: string;
+  readonly outcome: PacketOutcome;
+  readonly errorCause: number | null;
+  readonly attempts: number;
+  readonly confirmedAt: Date | null;
+  readonly confirmedBy: string | null;
+}
+
+export type PacketOutcome = 'pending' | 'ack' | 'nak' | 'timeout' | 'superseded' | 'abandoned' | 'unsent';
+
+/** What is decided about its login. */
+export interface SeenDecision {
+  readonly access: string;
+  readonly generation: string;
+  readonly accessFingerprint: string;
+  readonly redialFingerprint: string;
+}
 
 /**
  * How far the network has come with one session. Each line says only what was seen: an acknowledgement is the router's
@@ -14,9 +45,10 @@ export interface Evidence {
   confirmed: string;
 }
 
+/** Pure: the session as it was read, beside what is decided about its login. */
 export function evidenceOf(
-  session: SessionView,
-  decision: DecisionView | undefined,
+  session: SeenSession,
+  decision: SeenDecision | undefined,
   loginId: LoginId,
 ): Evidence {
   const has = fingerprintsOf(session, loginId);
@@ -42,7 +74,7 @@ interface Fingerprints {
 }
 
 /** By the last acknowledged CoA, else by the Class that the Access-Accept carried; undefined where neither is ours. */
-function fingerprintsOf(session: SessionView, loginId: LoginId): Fingerprints | undefined {
+function fingerprintsOf(session: SeenSession, loginId: LoginId): Fingerprints | undefined {
   if (session.acknowledged !== null) {
     const { accessFingerprint: access, redialFingerprint: redial } = session.acknowledged;
     return { access, redial, by: 'ack' };
@@ -52,7 +84,7 @@ function fingerprintsOf(session: SessionView, loginId: LoginId): Fingerprints | 
   return { access: match[2], redial: match[3], by: 'class' };
 }
 
-function hasText(session: SessionView, has: Fingerprints | undefined, isRight: boolean): string {
+function hasText(session: SeenSession, has: Fingerprints | undefined, isRight: boolean): string {
   if (session.claimedGoneAt !== null)
     return 'the router said that it is gone; waiting for its Stop, or an interim that says otherwise';
   if (has === undefined) return 'unknown: its Class is not one that Sluice wrote';
@@ -61,8 +93,8 @@ function hasText(session: SessionView, has: Fingerprints | undefined, isRight: b
 }
 
 function wantedText(
-  session: SessionView,
-  decision: DecisionView | undefined,
+  session: SeenSession,
+  decision: SeenDecision | undefined,
   has: Fingerprints | undefined,
   isRight: boolean,
 ): string {
@@ -77,7 +109,7 @@ function wantedText(
 }
 
 function packetTexts(
-  last: EnforcementView | null,
+  last: SeenPacket | null,
   isSettled: boolean,
 ): Pick<Evidence, 'sent' | 'acknowledged' | 'confirmed'> {
   if (last === null) {
@@ -97,7 +129,7 @@ function packetTexts(
   };
 }
 
-function answerText(last: EnforcementView): string {
+function answerText(last: SeenPacket): string {
   switch (last.outcome) {
     case 'ack':
       return 'yes';
@@ -109,5 +141,9 @@ function answerText(last: EnforcementView): string {
       return 'not yet';
     case 'superseded':
       return 'given up for a newer one';
+    case 'abandoned':
+      return 'not known: its sender ended before an answer';
+    case 'unsent':
+      return 'nothing was sent';
   }
 }
