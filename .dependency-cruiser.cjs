@@ -51,7 +51,7 @@ module.exports = {
       name: 'only-reconcile-sends-coa-or-changes-a-router',
       severity: 'error',
       from: { pathNot: '^src/(reconcile/|adapters/|app\\.ts$|main\\.ts$)' },
-      to: { path: '^src/adapters/(radius|routeros|freeradius)/' },
+      to: { path: '^src/adapters/(radius|routeros)/|^src/adapters/freeradius/client-files' },
     },
     {
       name: 'only-reconcile-writes-radius-rows',

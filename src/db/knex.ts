@@ -59,10 +59,11 @@ function ignore(): void {
   // Deliberately nothing: see openDb.
 }
 
-/** Deadlock, lock wait, record changed (MariaDB snapshot), Galera not ready, connection lost. */
-const passing = new Set([1213, 1205, 1020, 1047, 2006, 2013]);
+/** Deadlock, lock wait, record changed (MariaDB snapshot), Galera not ready, shutdown, connection killed or lost. */
+const passing = new Set([1213, 1205, 1020, 1047, 1053, 1927, 2006, 2013]);
 const passingCodes = new Set([
   'ECONNRESET',
+  'ECONNREFUSED',
   'EPIPE',
   'PROTOCOL_CONNECTION_LOST',
   'ER_LOCK_DEADLOCK',
