@@ -21,10 +21,10 @@ describe('test builders', () => {
 
   it('aLogin, aRouter, seal their secrets where the vault opens them', async () => {
     const login = await aLogin(t.db, { password: 'Ünïcode' });
-    const row = (await t.db('login').where({ id: login.id }).first<{ secret: Buffer }>());
+    const row = await t.db('login').where({ id: login.id }).first<{ secret: Buffer }>();
     expect(testVault().open(`login.secret:${login.id}`, row.secret)).to.equal('Ünïcode');
     const router = await aRouter(t.db);
-    const stored = (await t.db('router').where({ id: router.id }).first<{ secret: Buffer }>());
+    const stored = await t.db('router').where({ id: router.id }).first<{ secret: Buffer }>();
     expect(testVault().open(`router.secret:${router.id}`, stored.secret)).to.equal(router.secret);
   });
 
