@@ -4,7 +4,7 @@ import type { Vault } from '../../src/adapters/vault.ts';
 import { findLiveRouter, type RouterRow, routerSecretPlace } from '../../src/db/routers.ts';
 import { numberToIpv4 } from '../../src/domain/ip.ts';
 import type { LabConfigInput } from '../lab/config.ts';
-import { type Person } from './cast.ts';
+import type { Person } from './cast.ts';
 import { routers } from './catalogue.ts';
 
 /** Writes what the lab reads: routers with their secrets, subscribers with their passwords, so only we may read it. */
@@ -13,6 +13,7 @@ export async function writeLabConfig(
   parts: { db: Knex; vault: Vault; cast: readonly Person[]; env: NodeJS.ProcessEnv },
 ): Promise<void> {
   const { env } = parts;
+  const retired = new Set(await parts.db('login').whereNotNull('retired_at').pluck<string[]>('username'));
   const config: LabConfigInput = {
     control: { port: portOf(env, 'SLUICE_LAB_PORT', 18080) },
     authServer: { address: '127.0.0.1', port: portOf(env, 'SLUICE_RADIUS_AUTH_PORT', 1812) },
@@ -25,6 +26,8 @@ export async function writeLabConfig(
       mac: person.typedMac ?? person.mac,
       method: person.method,
       usage: 0.2 + (person.number % 7) / 10,
+      // Who has gone for good has unplugged the router, unless they have a part to play.
+      dialAtStart: person.state !== undefined || !retired.has(person.username),
     })),
     redialSeconds: [5, 60],
   };

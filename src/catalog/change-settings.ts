@@ -5,7 +5,9 @@ import { inTransaction } from '../db/knex.ts';
 import { requestAllLogins } from '../db/login-requests.ts';
 import { hasPostings } from '../db/setting-facts.ts';
 import { type OperatorSettings, readSettings, saveSettings } from '../db/settings.ts';
+import { setNextDue } from '../db/schedule.ts';
 import { dayIn } from '../domain/day.ts';
+import { nextDue } from '../domain/timetable.ts';
 import { invalid } from '../errors.ts';
 import { checked, oneOf, parseInput, technicalName } from '../input.ts';
 import { rateLimit } from './fields.ts';
@@ -54,6 +56,9 @@ const reachesLogins: readonly string[] = [
   'deniedList',
 ];
 
+/** What the hour of the daily runs depends on. */
+const movesRuns: readonly string[] = ['zone', 'invoiceRunAt', 'overdueRunAt'];
+
 export interface SettingChange {
   isChanged: boolean;
   before: unknown;
@@ -92,6 +97,21 @@ export async function changeSettings(
     }
     return { isChanged: true, before, after };
   });
-  if (change.isChanged) ctx.wake('worker');
+  if (change.isChanged) {
+    if (movesRuns.includes(input.name)) await moveDailyRuns(ctx);
+    ctx.wake('worker');
+  }
   return change;
+}
+
+/** The daily runs come due at the operator's hour in the operator's zone: what has changed either moves them. */
+async function moveDailyRuns(ctx: CommandContext): Promise<void> {
+  const { zone, invoiceRunAt, overdueRunAt } = await readSettings(ctx.db);
+  const now = ctx.clock.now();
+  for (const [job, at] of [
+    ['invoice-run', invoiceRunAt],
+    ['overdue-run', overdueRunAt],
+  ] as const) {
+    await setNextDue(ctx.db, job, nextDue({ kind: 'daily', at, zone }, now));
+  }
 }

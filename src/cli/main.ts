@@ -223,7 +223,7 @@ function asTyped(message: string, verb: Verb): string {
   return message
     .split('\n')
     .map((line) => {
-      const match = /^([A-Za-z]+)(\.[\w.]+)?: /.exec(line);
+      const match = /^([a-z][A-Za-z0-9-]*)(\.[\w.]+)?: /.exec(line);
       const name = match?.[1]
         ?.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
         .replace(/-minor$/, '');
@@ -245,6 +245,18 @@ const alias: Record<string, string> = {
   'operators-price': 'operators-price',
   'price-override': 'price',
   'billing-profile': 'profile',
+  'overdue-effect': 'effect',
+  'throttle-rate': 'rate',
+  'rate-bp': 'percent',
+  'effective-on': 'from',
+  'master-package': 'master',
+  'pay-by': 'by',
+  'interim-seconds': 'interim',
+  'session-timeout-seconds': 'session-timeout',
+  'idle-timeout-seconds': 'idle-timeout',
+  'pace-per-second': 'pace',
+  'suspended-name': 'suspended',
+  ranges: 'range',
   password: 'password-stdin',
 };
 

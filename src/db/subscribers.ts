@@ -332,10 +332,10 @@ export async function findLogins(db: Db, text: string, limit: number): Promise<F
   else {
     void query.where((or) => {
       void or
-        .whereLike('l.username', starts.toLowerCase())
-        .orWhereLike('b.name', starts)
-        .orWhereLike('b.name', `% ${starts}`)
-        .orWhereLike('b.phone', starts);
+        .where('l.username', 'like', starts.toLowerCase())
+        .orWhere('b.name', 'like', starts)
+        .orWhere('b.name', 'like', `% ${starts}`)
+        .orWhere('b.phone', 'like', starts);
     });
   }
   return ((await query) as Record<string, string | null>[]).map((row) => ({

@@ -259,6 +259,9 @@ async function showRun(call: Call, runId: OverdueRunId): Promise<undefined> {
 }
 
 function nextStep(run: OverdueRun): string[] {
+  if (run.state === 'applied') {
+    return ['', `What comes back from the network takes a moment: sluice overdue-run show ${run.id}`];
+  }
   if (run.state === 'planned' || run.state === 'approved')
     return ['', `sluice overdue-run --run ${run.id} --apply does it.`];
   if (run.state === 'held')

@@ -106,8 +106,9 @@ class Screen {
   }
 
   draw(events: readonly WatchEvent[], totals: WatchTotals | undefined, zone: string): void {
-    const columns = Math.max(40, this.terminal.columns());
-    const rows = Math.max(8, this.terminal.rows());
+    // A terminal that does not know its size says 0.
+    const columns = Math.max(40, this.terminal.columns() || 100);
+    const rows = Math.max(8, this.terminal.rows() || 30);
     this.events = [...this.events, ...events].slice(-500);
     const head = headLines(totals, time(this.call.clock.now(), zone));
     const body = this.events
