@@ -3,27 +3,23 @@ import type { RouterId } from '../domain/ids.ts';
 import { chunksOf, type Db, inTransaction } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
 
-/** Routers that have session work due now, also those whose breaker is open and whose probe is due. */
-export async function routersWithDueSessions(db: Db, limit: number): Promise<RouterId[]> {
+/**
+ * Routers that have session work due now and whose lane is free or ours, also those whose breaker is open and whose probe
+ * is due. Each router is one look into an index, however much work waits.
+ */
+export async function routersWithDueSessions(db: Db, owner: string, limit: number): Promise<RouterId[]> {
   const now = databaseNow(db);
-  return db('reconcile_queue as q')
-    .leftJoin('router_lane as n', 'n.router_id', 'q.router_id')
-    .where({ 'q.kind': 'session', 'q.is_parked': false })
-    .whereNotNull('q.router_id')
-    .andWhere('q.not_before', '<=', now)
-    .andWhere((free) => {
-      void free
-        .whereNull('q.locked_until')
-        .orWhere('q.locked_until', '<', now)
-        .orWhereRaw('n.locked_until < ?', [now]);
-    })
-    .andWhere((lane) => {
-      void lane.whereNull('n.breaker').orWhere('n.breaker', 'closed').orWhere('n.probe_at', '<=', now);
-    })
-    .groupBy('q.router_id')
-    .orderByRaw('MAX(q.priority) DESC, MIN(q.not_before)')
-    .limit(limit)
-    .pluck<RouterId[]>('q.router_id');
+  const [rows] = (await db.raw(
+    `SELECT r.id FROM router r LEFT JOIN router_lane n ON n.router_id = r.id
+     WHERE (n.owner IS NULL OR n.owner = ? OR n.locked_until < ?)
+       AND (n.breaker IS NULL OR n.breaker = 'closed' OR n.probe_at <= ?)
+       AND EXISTS (SELECT 1 FROM reconcile_queue q
+         WHERE q.router_id = r.id AND q.kind = 'session' AND q.is_parked = 0 AND q.not_before <= ?
+           AND (q.locked_until IS NULL OR q.locked_until < ? OR n.locked_until < ?))
+     LIMIT ?`,
+    [owner, now, now, now, now, now, limit],
+  )) as unknown as [{ id: RouterId }[]];
+  return rows.map((row) => row.id);
 }
 
 /**

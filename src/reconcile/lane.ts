@@ -123,7 +123,7 @@ class Lanes {
     const { db, processId } = this.#deps;
     const most = (this.#deps.routersMost ?? 500) - this.#running.size;
     if (most <= 0) return;
-    const due = await routersWithDueSessions(db, most + this.#running.size);
+    const due = await routersWithDueSessions(db, processId, most + this.#running.size);
     const idle = due.filter((id) => !this.#running.has(id));
     const askedAt = performance.now();
     const leased = await leaseLanes(db, idle, { owner: processId, ms: this.#leaseMs });
