@@ -43,7 +43,9 @@ CREATE TABLE IF NOT EXISTS activity (
   KEY activity_subject (subject_kind, subject_id, id),
   KEY activity_router (router_id, id),
   KEY activity_correlation (correlation_id),
-  KEY activity_at (at)
+  KEY activity_at (at),
+  KEY activity_actor (actor, at),
+  KEY activity_verb (verb, at)
 );
 
 -- One row a sealed day: the hash of the day's activity rows, chained to the day before.

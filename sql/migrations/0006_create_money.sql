@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS ledger_entry (
   UNIQUE KEY ledger_entry_once (once_key),
   UNIQUE KEY ledger_entry_reverses (reverses_id),
   KEY ledger_entry_subscriber (subscriber_id, id),
-  KEY ledger_entry_posted (posted_at)
+  KEY ledger_entry_posted (posted_at),
+  KEY ledger_entry_kind (kind, posted_at)
 );
 
 CREATE TABLE IF NOT EXISTS ledger_posting (
@@ -97,6 +98,8 @@ CREATE TABLE IF NOT EXISTS invoice (
   UNIQUE KEY invoice_once (subscription_id, live_period),
   KEY invoice_subscriber (subscriber_id, state, due_on),
   KEY invoice_due (state, due_on, subscriber_id),
+  KEY invoice_period (period_start),
+  KEY invoice_state (state, period_start, id, due_on) COMMENT 'the list of a state, newest period first',
   KEY invoice_overdue (state, subscriber_id, due_on, open_minor) COMMENT 'the overdue plan walks it in order',
   CONSTRAINT invoice_subscriber FOREIGN KEY (subscriber_id) REFERENCES subscriber (id),
   CONSTRAINT invoice_open CHECK (open_minor >= 0 AND open_minor <= total_minor)
@@ -154,6 +157,9 @@ CREATE TABLE IF NOT EXISTS payment (
   reversal_note VARCHAR(190) NULL,
   UNIQUE KEY payment_reference (channel, reference),
   KEY payment_subscriber (subscriber_id, id),
+  KEY payment_received (received_on),
+  KEY payment_channel (channel, received_on),
+  KEY payment_reversed (reversed_at),
   CONSTRAINT payment_subscriber FOREIGN KEY (subscriber_id) REFERENCES subscriber (id),
   CONSTRAINT payment_positive CHECK (amount_minor > 0)
 );

@@ -40,6 +40,8 @@ const rules: { [K in keyof OperatorSettings]: z.ZodType<OperatorSettings[K], str
   walledGardenList: technicalName(60) as z.ZodType<string, string>,
   deniedRate: rateLimit(),
   deniedList: technicalName(60) as z.ZodType<string, string>,
+  fullList: technicalName(60) as z.ZodType<string, string>,
+  walledGardenIpv6Pool: technicalName(60) as z.ZodType<string, string>,
   deferralDays: whole(1, 365),
   overdueLimitPermille: whole(1, 1000),
   overdueLimitCount: whole(1, 1_000_000),
@@ -54,6 +56,8 @@ const reachesLogins: readonly string[] = [
   'walledGardenList',
   'deniedRate',
   'deniedList',
+  'fullList',
+  'walledGardenIpv6Pool',
 ];
 
 /** What the hour of the daily runs depends on. */

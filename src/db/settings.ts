@@ -16,6 +16,10 @@ export interface OperatorSettings {
   /** A denied login's reply set stays complete and restrictive, should an Accept ever slip out. */
   deniedRate: string;
   deniedList: string;
+  /** The list of a login with full access whose package names none. */
+  fullList: string;
+  /** A pool on the routers whose IPv6 prefixes lead nowhere. */
+  walledGardenIpv6Pool: string;
   /** Days for which a lift or a rollback keeps the overdue run away. */
   deferralDays: number;
   /** A run that would suspend more than this share (in 1/1000 of active subscriptions) is held for approval... */
@@ -37,6 +41,8 @@ export const defaultSettings: OperatorSettings = {
   walledGardenList: 'sluice-walled-garden',
   deniedRate: '64k/64k',
   deniedList: 'sluice-denied',
+  fullList: 'sluice-full',
+  walledGardenIpv6Pool: 'sluice-walled-garden',
   deferralDays: 7,
   overdueLimitPermille: 100,
   overdueLimitCount: 50,

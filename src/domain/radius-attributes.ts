@@ -98,8 +98,8 @@ export function radiusSettingsOf(settings: {
   walledGardenList: string;
   deniedRate: string;
   deniedList: string;
-  fullList?: string;
-  walledGardenIpv6Pool?: string;
+  fullList: string;
+  walledGardenIpv6Pool: string;
 }): RadiusSettings {
   const rate = (name: 'portRate' | 'walledGardenRate' | 'deniedRate') => {
     try {
@@ -115,8 +115,8 @@ export function radiusSettingsOf(settings: {
     walledGardenList: settings.walledGardenList,
     deniedRate: rate('deniedRate'),
     deniedList: settings.deniedList,
-    fullList: settings.fullList ?? 'sluice-full',
-    walledGardenIpv6Pool: settings.walledGardenIpv6Pool ?? 'sluice-walled-garden',
+    fullList: settings.fullList,
+    walledGardenIpv6Pool: settings.walledGardenIpv6Pool,
   };
 }
 

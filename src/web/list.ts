@@ -66,11 +66,16 @@ export function withQuery(page: Page, changes: Readonly<Record<string, string | 
   return text === '' ? page.req.path : `${page.req.path}?${text}`;
 }
 
+/** A count of a list stops here: past it, `10,000+` says enough and nothing big is counted to its end. */
+export const countMax = 10_000;
+
 /** A filter of a list as a link with its count; `count` null where counting would read too much. */
 export interface FilterLink {
   label: string;
   href: string;
   count: number | null;
+  /** There are more than `count`: counting was stopped. */
+  isMore: boolean;
   isHere: boolean;
 }
 
@@ -83,7 +88,8 @@ export function filterLinks(
   const chosen = textQuery(page, name);
   return choices.map(({ value, label, count }) => ({
     label,
-    count,
+    count: count === null ? null : Math.min(count, countMax),
+    isMore: count !== null && count > countMax,
     href: withQuery(page, { [name]: value === '' ? null : value, after: null, before: null }),
     isHere: chosen === value,
   }));
