@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
 import { freePort, type ServerChild, startChild, until } from './child.ts';
@@ -32,6 +34,7 @@ export async function startMariaDb(
 ): Promise<PrivateMariaDb> {
   const account = serverAccount('mysql');
   makeFolder(folder, account);
+  makeFolder(join(folder, 'tmp'), account);
   const data = join(folder, 'data');
   const port = options.port ?? (await freePort());
   const configFile = writeConfig(folder, data, port, options);
@@ -111,6 +114,13 @@ async function makeAccount(handle: MariaDbHandle): Promise<void> {
   await handle.asRoot("GRANT CREATE USER, PROCESS, RELOAD ON *.* TO sluice@'127.0.0.1'");
 }
 
+/** A socket's path has at most 107 bytes: that of a deep clone goes to the system's folder for such things. */
+function socketPath(folder: string): string {
+  const near = join(folder, 'mysqld.sock');
+  if (Buffer.byteLength(near) <= 100) return near;
+  return join(tmpdir(), `sluice-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}.sock`);
+}
+
 function writeConfig(
   folder: string,
   data: string,
@@ -121,7 +131,9 @@ function writeConfig(
   const lines = [
     '[mariadbd]',
     `datadir=${data}`,
-    `socket=${join(folder, 'mysqld.sock')}`,
+    `socket=${socketPath(folder)}`,
+    // Its own: servers that share /tmp clear one another's temporary tables away when they start.
+    `tmpdir=${join(folder, 'tmp')}`,
     `pid-file=${join(folder, 'mariadbd.pid')}`,
     `port=${port}`,
     'bind-address=127.0.0.1',
