@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS activity (
   diff TEXT NOT NULL,
   outcome VARCHAR(60) NOT NULL,
   KEY activity_subscriber (subscriber_id, id),
+  KEY activity_timeline (subscriber_id, at),
   KEY activity_subject (subject_kind, subject_id, id),
   KEY activity_router (router_id, id),
   KEY activity_correlation (correlation_id),

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS access_decision (
   decided_at DATETIME(3) NOT NULL,
   requested_by VARCHAR(64) NOT NULL,
   KEY decision_review (review_at),
-  KEY decision_access (access, login_id)
+  KEY decision_access (access, reason, login_id)
 );
 
 -- Each change of a decision, append-only: the subscriber's timeline reads it.
@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS access_change (
   reason VARCHAR(40) NOT NULL,
   generation BIGINT UNSIGNED NOT NULL,
   requested_by VARCHAR(64) NOT NULL,
-  KEY access_change_login (login_id, id)
+  KEY access_change_login (login_id, id),
+  KEY access_change_timeline (login_id, at)
 );
 
 -- What a live session has by its last acknowledged CoA; where there is no row, its Class says. Fingerprints are empty
@@ -99,6 +100,7 @@ CREATE TABLE IF NOT EXISTS enforcement (
   checks TINYINT UNSIGNED NOT NULL DEFAULT 0,
   KEY enforcement_session (radacctid, id),
   KEY enforcement_login (login_id, id),
+  KEY enforcement_timeline (login_id, sent_at),
   KEY enforcement_check (next_check_at),
   KEY enforcement_router (router_id, id)
 );

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS ledger_entry (
   UNIQUE KEY ledger_entry_once (once_key),
   UNIQUE KEY ledger_entry_reverses (reverses_id),
   KEY ledger_entry_subscriber (subscriber_id, id),
+  KEY ledger_entry_timeline (subscriber_id, posted_at),
   KEY ledger_entry_posted (posted_at),
   KEY ledger_entry_kind (kind, posted_at)
 );

@@ -102,9 +102,14 @@ CREATE TABLE IF NOT EXISTS radacct (
   stop_seen BOOLEAN NOT NULL DEFAULT FALSE COMMENT 'a Stop came: nothing opens this row again. Closed without one, an interim opens it',
   UNIQUE KEY radacct_unique (acctuniqueid),
   KEY radacct_user (username, acctstoptime),
+  KEY radacct_user_start (username, acctstarttime),
   KEY radacct_router (router_id, acctstoptime),
   KEY radacct_open (acctstoptime, radacctid),
-  KEY radacct_address (framedipaddress, acctstarttime)
+  KEY radacct_address (framedipaddress, acctstarttime),
+  KEY radacct_device (callingstationid, acctstarttime),
+  KEY radacct_session (acctsessionid),
+  KEY radacct_prefix (framedipv6prefix, acctstarttime),
+  KEY radacct_delegated (delegatedipv6prefix, acctstarttime)
 );
 
 -- Rejects only, at most one a minute for a (user, reason), never the password.
