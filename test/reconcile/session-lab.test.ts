@@ -6,8 +6,9 @@ import { systemClock } from '../../src/clock.ts';
 import { inTransaction } from '../../src/db/knex.ts';
 import { requestDifferingSessions } from '../../src/db/sessions.ts';
 import type { LoginId } from '../../src/domain/ids.ts';
-import { startAccountingWatch } from '../../src/reconcile/accounting-watch.ts';
+import { startEvidence } from '../../src/reconcile/evidence.ts';
 import { type Lane, startLane } from '../../src/reconcile/lane.ts';
+import { startTail } from '../../src/reconcile/tail.ts';
 import { openLab, type TestLab } from '../support/lab.ts';
 import {
   type RadiusFixture,
@@ -40,7 +41,7 @@ describe('sessions on a router of the lab, behind FreeRADIUS', function () {
   let lab: TestLab;
   let router: LabRouter;
   let lane: Lane;
-  let watch: { stop(): Promise<void> };
+  let watches: { stop(): Promise<void> }[] = [];
   let count = 0;
 
   before(async function () {
@@ -78,11 +79,12 @@ describe('sessions on a router of the lab, behind FreeRADIUS', function () {
       waitsMs: [250, 500, 1000],
       assertAgainAfterMs: 1000,
     });
-    watch = startAccountingWatch({ ...deps, wake: () => lane.wake() });
+    const wake = () => lane.wake();
+    watches = [startTail({ ...deps, wake }), startEvidence({ ...deps, wake })];
   });
   afterEach(async () => {
     await lane.stop();
-    await watch.stop();
+    await Promise.all(watches.map((watch) => watch.stop()));
     await router.close();
     await emptySessions(radius.db);
   });

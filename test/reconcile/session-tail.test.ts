@@ -68,7 +68,7 @@ describe('tail of accounting', function () {
       priority: 60,
       router_id: '1',
     });
-    expect(woken).to.include('lane');
+    await until('the lane is woken', () => woken.includes('lane'), { timeoutMs: 5000 });
   });
 
   it('rule 9, a session of a denied login, and one whose login is unknown, request their keys', async () => {
@@ -216,8 +216,10 @@ describe('tail of accounting', function () {
       tail();
       await until('the probe', async () => !(await lane()).probe_at.includes('2099'), { timeoutMs: 5000 });
       expect((await lane()).last_accounting_at).to.include('10:05:00');
-      expect(await db('reconcile_queue').first()).to.include({ is_parked: 0, attempts: 0 });
-      expect(woken).to.include('lane');
+      const isWoken = async () =>
+        (await db('reconcile_queue').where({ is_parked: false, attempts: 0 })).length === 1;
+      await until('the key is woken', isWoken, { timeoutMs: 5000 });
+      await until('the lane is woken', () => woken.includes('lane'), { timeoutMs: 5000 });
     });
 
     it('when it accounts all the time and answers no CoA, is tried once for each opening', async () => {
