@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import {
+  forgetKicks,
   type NewEvidence,
   noteDoubt,
   recordAssumedAccess,
@@ -64,6 +65,10 @@ export async function prepareSessions(
       return [{ claim, session, enforcement, requestedAt: requestedAt.get(claim.id) ?? '' }];
     });
     await recordAssumedAccess(trx, decided.flatMap(assumedOf));
+    await forgetKicks(
+      trx,
+      decided.filter(isKickOver).map(({ session }) => session.id),
+    );
     const toSend = decided.flatMap((one) => sendingOf(one, router.id));
     const sendings = await writeDown(trx, toSend, now);
     if (router.row === undefined || router.row.removedAt !== null) {
@@ -80,6 +85,11 @@ interface Decided {
   readonly session: SessionFacts;
   readonly enforcement: Enforcement;
   readonly requestedAt: string;
+}
+
+/** A wish to end what is gone by itself must not end it should it come back some day. */
+function isKickOver({ session, enforcement }: Decided): boolean {
+  return session.isKicked && (enforcement.because === 'ended' || enforcement.because === 'claimed_gone');
 }
 
 function assumedOf({ session, enforcement }: Decided) {

@@ -592,6 +592,17 @@ describe('lane', function () {
     expect((await evidenceOf(db))[0]).to.include({ why: 'kick', outcome: 'ack', attempts: 2 });
   });
 
+  it('when a kick comes too late, is forgotten: it must not end a session that comes back', async () => {
+    const nas = await router('1');
+    const session = await aSession(db, await aLogin(db), { routerId: '1', stoppedAt: '2026-01-01 10:00:00' });
+    await db('kick').insert({ radacctid: session, requested_by: 'noc', requested_at: '2026-01-01 00:00:00' });
+    await requestReconcile(db, [{ kind: 'session', key: session, routerId: '1' }], why);
+    lane();
+    await settled();
+    expect(nas.seen).to.have.length(0);
+    expect(await db('kick')).to.deep.equal([]);
+  });
+
   it('when the Stop comes before the answer, does not send again to a session that may be another by now', async () => {
     const nas = await router('1');
     const login = await aLogin(db, { access: 'denied' });
