@@ -7,6 +7,7 @@ import { invoiceRun } from './verbs/invoice-run.ts';
 import { kick } from './verbs/kick.ts';
 import { ledgerBalance, ledgerCheck } from './verbs/ledger.ts';
 import { lift } from './verbs/lift.ts';
+import { migrate } from './verbs/migrate.ts';
 import { needsAttention } from './verbs/needs-attention.ts';
 import { overdueRun } from './verbs/overdue-run.ts';
 import { overdueRunList, overdueRunShow } from './verbs/overdue-run-show.ts';
@@ -15,6 +16,7 @@ import { promise } from './verbs/promise.ts';
 import { reconcile } from './verbs/reconcile.ts';
 import * as router from './verbs/router.ts';
 import { settingsSet, settingsShow } from './verbs/settings.ts';
+import * as staff from './verbs/staff.ts';
 import { subscriberAdd } from './verbs/subscriber-add.ts';
 import * as change from './verbs/subscriber-change.ts';
 import { subscriberFind } from './verbs/subscriber-find.ts';
@@ -60,4 +62,9 @@ export const verbs: readonly Verb[] = [
   needsAttention,
   settingsShow,
   settingsSet,
+  staff.staffList,
+  staff.staffAdd,
+  staff.staffPassword,
+  staff.setupCode,
+  migrate,
 ];

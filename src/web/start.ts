@@ -4,7 +4,6 @@ import type { App } from '../app.ts';
 import { hasStaff } from '../db/staff.ts';
 import { describeError } from '../log.ts';
 import { stopBackground } from './background.ts';
-import { setupCode } from './pages/sign-in.ts';
 import { routes } from './routes.ts';
 import { createWeb, listen } from './server.ts';
 
@@ -38,13 +37,14 @@ export function startWeb(app: App): { stop(): Promise<void> } {
   };
 }
 
-/** Whoever can read this log runs the machine, and so may make the first account. */
+/** The code itself is no matter for a log: a command prints it. */
 async function announceFirstRun(app: App): Promise<void> {
   const isEmpty = await hasStaff(app.db).then(
     (has) => !has,
     () => false,
   );
-  if (isEmpty) app.log.warn('nobody has an account yet: open /first-run', { setupCode: setupCode(app) });
+  if (isEmpty)
+    app.log.warn('nobody has an account yet: open /first-run; the code comes from scripts/sluice setup-code');
 }
 
 /** Where templates and packages are: the folder with package.json above the compiled file. */

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { setupCode } from '../../src/web/pages/sign-in.ts';
+import { setupCode } from '../../src/staff/setup-code.ts';
 import { openTestWeb, staffPassword, type TestWeb } from '../support/web.ts';
 
 describe('sign-in pages', () => {
@@ -17,7 +17,7 @@ describe('sign-in pages', () => {
     const refused = await visitor.post('/first-run', { ...owner, setup: 'guess' });
     expect(refused.status).to.equal(400);
     expect(refused.text).to.include('Rina &lt;b&gt;Das&lt;/b&gt;').and.include('field-setup');
-    const made = await visitor.post('/first-run', { ...owner, setup: setupCode(web.app) });
+    const made = await visitor.post('/first-run', { ...owner, setup: setupCode(web.app.vault) });
     expect(made.location).to.equal('/sign-in');
     expect((await visitor.get('/first-run')).location).to.equal('/sign-in');
   });

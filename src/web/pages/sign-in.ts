@@ -1,8 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { App } from '../../app.ts';
 import { hasStaff } from '../../db/staff.ts';
 import { AppError } from '../../errors.ts';
 import { addFirstOwner } from '../../staff/manage-staff.ts';
+import { isSetupCode } from '../../staff/setup-code.ts';
 import { signIn, type SignInResult, signOut } from '../../staff/sign-in.ts';
 import { readCookie } from '../cookies.ts';
 import { tryForm, typed } from '../form.ts';
@@ -62,8 +61,8 @@ async function doFirstRun(page: Page): Promise<void> {
   const values = { name: form['name'] ?? '', username: form['username'] ?? '' };
   const password = form['password'] ?? '';
   const made = await tryForm(async () => {
-    if (!isSetupCode(page.app, form['setup'] ?? '')) {
-      throw new AppError('invalid', 'setup: is not the code that the web process printed', {
+    if (!isSetupCode(page.app.vault, form['setup'] ?? '')) {
+      throw new AppError('invalid', 'setup: is not the code that scripts/sluice setup-code prints', {
         field: 'setup',
       });
     }
@@ -74,17 +73,6 @@ async function doFirstRun(page: Page): Promise<void> {
     return;
   }
   page.redirect('/sign-in', { kind: 'success', text: 'The owner account is made. Sign in with it.' });
-}
-
-/** Proves that whoever makes the first account can read this machine's log. Derived, so that every web process agrees. */
-export function setupCode(app: App): string {
-  const mac = createHmac('sha256', app.vault.derive('first-run')).update('owner').digest('hex');
-  return `${mac.slice(0, 5)}-${mac.slice(5, 10)}-${mac.slice(10, 15)}`;
-}
-
-function isSetupCode(app: App, text: string): boolean {
-  const [wanted, given] = [Buffer.from(setupCode(app)), Buffer.from(text.trim())];
-  return wanted.length === given.length && timingSafeEqual(wanted, given);
 }
 
 function showForm(page: Page, data: { username: string; fault: string | null }, status: number): void {
