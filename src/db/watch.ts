@@ -103,7 +103,7 @@ export interface PacketEvent {
   action: 'coa' | 'disconnect';
   why: string;
   sentAt: Date;
-  outcome: 'pending' | 'ack' | 'nak' | 'timeout' | 'superseded';
+  outcome: 'pending' | 'ack' | 'nak' | 'timeout' | 'superseded' | 'abandoned' | 'unsent';
   errorCause: number | null;
   roundTripUs: number | null;
   confirmedBy: string | null;

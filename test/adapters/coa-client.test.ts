@@ -83,7 +83,7 @@ describe('CoaClient', () => {
   it('when the answer comes after all is given up, ignores it and counts it', async () => {
     router.answer = async () => {
       await wait(120);
-      return 'ack';
+      return 'ack' as const;
     };
     expect(await client.send(coa(router, { waitsMs: [40] }))).to.deep.equal({ kind: 'timeout', attempts: 1 });
     await wait(150);

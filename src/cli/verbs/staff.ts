@@ -50,7 +50,7 @@ export const staffAdd: Verb = {
     ...passwordOption,
   },
   details: ['The password never stands in the command: it would show in the process list.'],
-  examples: ['staff add rina --name "Rina Das" --role owner --password-stdin < password.txt'],
+  examples: ['staff add rina --name "Rina Das" --role owner --password-stdin'],
   async run(call) {
     const username = call.positional('USERNAME');
     const id = await addStaff(call.context(), {
@@ -70,7 +70,7 @@ export const staffPassword: Verb = {
   summary: 'gives somebody a new password; ends their sessions and any lock',
   positionals: [{ name: 'USERNAME' }],
   options: passwordOption,
-  examples: ['staff password rina --password-stdin < password.txt'],
+  examples: ['staff password rina --password-stdin'],
   async run(call) {
     const username = call.positional('USERNAME');
     const staff = await findStaff(call.app().db, { username });
