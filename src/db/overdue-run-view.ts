@@ -169,7 +169,7 @@ export async function evidenceByRouter(
        SELECT ${newestPacket} AS packet_id,
          d.access IS NOT NULL AND d.access <> 'full' AND d.reason = 'invoice_overdue' AS is_decided
        FROM (
-         SELECT subscription_id, opened_at, closed_at FROM suspension
+         SELECT subscription_id, opened_at, closed_at FROM suspension FORCE INDEX (suspension_run)
          WHERE opened_by_run_id = ? ORDER BY id LIMIT ?
        ) s
        JOIN login l ON l.subscription_id = s.subscription_id AND l.retired_at IS NULL

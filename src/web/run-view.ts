@@ -6,7 +6,7 @@ import {
   plannedTotals,
   type RouterEvidence,
 } from '../db/overdue-run-view.ts';
-import { type ActionState, countActions, type OverdueRun, type RunState } from '../db/overdue-runs.ts';
+import { type ActionState, type OverdueRun, type RunState } from '../db/overdue-runs.ts';
 import { readSchedule } from '../db/schedule.ts';
 import { addDays, dayIn } from '../domain/day.ts';
 import type { OverdueRunId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
@@ -15,14 +15,14 @@ import type { Page } from './page.ts';
 import {
   actionState,
   actorText,
+  counted,
   effectText,
-  groundText,
+  groundOf,
   isUnderWay,
   outcomeMeaning,
   reachMeaning,
   reachWords,
   runState,
-  subscriptionsText,
   whyText,
 } from './run-words.ts';
 
@@ -48,7 +48,7 @@ export function actionStateOf(text: string): ActionState | undefined {
 type Counts = Record<ActionState, number>;
 
 /** Everything on a run's page but the list of its actions. */
-export async function pagePart(page: Page, run: OverdueRun) {
+export async function pagePart(page: Page, run: OverdueRun, counts: Counts) {
   const { db } = page.app;
   const isPlanned = run.state !== 'planning';
   const totals = isPlanned ? await plannedTotals(db, run.id) : null;
@@ -74,8 +74,8 @@ export async function pagePart(page: Page, run: OverdueRun) {
       openMinor: run.plannedOpenMinor,
       isPlanned,
     },
-    progress: await progressPart(page, run),
-    outcomes: outcomesOf(run, await countActions(db, run.id)),
+    progress: await progressPart(page, run, counts),
+    outcomes: outcomesOf(run, counts),
     reasons: await reasonsOf(page, run),
     totals:
       totals === null || totals.effects.length === 0
@@ -118,11 +118,11 @@ async function actsOf(page: Page, run: OverdueRun) {
     canCancel: isIn('planning', 'planned', 'held', 'approved') && page.may('run.plan'),
     canRollBack,
     isApplying: isIn('applying'),
-    restored,
-    restoredText: subscriptionsText(restored),
+    isNothingToRestore: isIn('applied') && restored === 0,
+    restoredText: counted(restored, 'subscription'),
     deferredUntil: addDays(today < run.asOf ? run.asOf : today, page.settings.deferralDays),
     deferralDays: page.settings.deferralDays,
-    planned: subscriptionsText(run.plannedCount),
+    planned: counted(run.plannedCount, 'subscription'),
   };
 }
 
@@ -147,9 +147,8 @@ async function reasonsOf(page: Page, run: OverdueRun) {
 }
 
 /** How far the work is; null when none is under way. */
-export async function progressPart(page: Page, run: OverdueRun) {
+export async function progressPart(page: Page, run: OverdueRun, counts: Counts) {
   if (!isUnderWay(run)) return null;
-  const counts = await countActions(page.app.db, run.id);
   const all = order.reduce((sum, state) => sum + counts[state], 0);
   const undone = counts.rolled_back + counts.kept;
   const parts = {
@@ -179,7 +178,7 @@ async function failureOf(page: Page, run: OverdueRun): Promise<string | null> {
 }
 
 /** Beyond this the evidence is of the first so many; a page that watches must stay cheap. */
-const evidenceMax = 20_000;
+const evidenceMax = 10_000;
 const watchedMs = 3_600_000;
 
 /** What the routers answered; null before anybody is suspended. */
@@ -205,9 +204,12 @@ export async function evidencePart(page: Page, run: OverdueRun) {
 }
 
 /** The list of actions: filters, one page of rows, and what is ticked. */
-export async function actionsPart(page: Page, run: OverdueRun, ticked: readonly string[]) {
-  const { db } = page.app;
-  const counts = await countActions(db, run.id);
+export async function actionsPart(
+  page: Page,
+  run: OverdueRun,
+  how: { counts: Counts; ticked: readonly string[] },
+) {
+  const { counts, ticked } = how;
   const chosen = textQuery(page, 'state');
   const state = actionStateOf(chosen);
   const keyset = keysetOf(page);
@@ -221,7 +223,7 @@ export async function actionsPart(page: Page, run: OverdueRun, ticked: readonly 
           },
         }
       : {};
-  const rows = await runActions(db, run.id, {
+  const rows = await runActions(page.app.db, run.id, {
     ...(state === undefined ? {} : { states: [state] }),
     ...key,
     limit: listSize + 1,
@@ -253,7 +255,7 @@ function actionRow(
     subscriberId: action.subscriberId,
     subscriberName: action.subscriberName,
     usernames: action.usernames.join(', '),
-    ground: groundText(action, run.asOf),
+    ...groundOf(action, run.asOf),
     openMinor: action.openMinor,
     effect: effectText(action.effect, action.throttleRate),
     reach: reachWords[action.routerReachable],

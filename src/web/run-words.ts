@@ -12,7 +12,7 @@ export interface StateWord {
 
 const runStates: Record<RunState, StateWord> = {
   planning: { word: 'Planning', colour: 'pending', symbol: 'hourglass-split' },
-  planned: { word: 'Planned', colour: 'pending', symbol: 'clipboard-check' },
+  planned: { word: 'Planned', colour: 'pending', symbol: 'circle' },
   held: { word: 'Held', colour: 'throttled', symbol: 'pause-circle' },
   approved: { word: 'Approved', colour: 'pending', symbol: 'shield-check' },
   applying: { word: 'Applying', colour: 'pending', symbol: 'hourglass-split' },
@@ -27,7 +27,7 @@ export function runState(state: RunState): StateWord {
 }
 
 const actionStates: Record<ActionState, StateWord> = {
-  planned: { word: 'Planned', colour: 'pending', symbol: 'clipboard-check' },
+  planned: { word: 'Planned', colour: 'pending', symbol: 'circle' },
   applied: { word: 'Suspended', colour: 'denied', symbol: 'slash-circle' },
   changed: { word: 'Left alone', colour: 'full', symbol: 'check-circle-fill' },
   parked: { word: 'Parked', colour: 'throttled', symbol: 'exclamation-triangle' },
@@ -85,16 +85,16 @@ export function effectText(effect: SuspensionEffect, throttleRate: string | null
   }
 }
 
-/** The ground of an action: how many invoices, since when, and how far past due and grace as of the run's day. */
-export function groundText(action: RunActionView, asOf: Day): string {
+/** The ground of an action: how many invoices since when, and how far past due and grace as of the run's day. */
+export function groundOf(action: RunActionView, asOf: Day): { since: string; past: string } {
   const pastDue = daysBetween(action.oldestDueOn, asOf);
   const pastGrace = pastDue - action.graceDays;
-  const oldest =
-    action.invoiceCount === 1
-      ? `1 invoice, due on ${action.oldestDueOn}`
-      : `${action.invoiceCount} invoices, the oldest due on ${action.oldestDueOn}`;
-  const grace = pastGrace > 0 ? `, ${pastGrace} past ${days(action.graceDays)} of grace` : '';
-  return `${oldest}: ${days(pastDue)} past due${grace}`;
+  const oldest = action.invoiceCount === 1 ? 'due' : 'the oldest due';
+  const grace = pastGrace > 0 ? `, ${pastGrace} past ${counted(action.graceDays, 'day')} of grace` : '';
+  return {
+    since: `${counted(action.invoiceCount, 'invoice')}, ${oldest} on ${action.oldestDueOn}`,
+    past: `${counted(pastDue, 'day')} past due${grace}`,
+  };
 }
 
 export const reachWords: Record<RunActionView['routerReachable'], string> = {
@@ -111,12 +111,14 @@ export const reachMeaning: Record<RunActionView['routerReachable'], string> = {
   unknown: 'online, but the router has not yet shown that it answers',
 };
 
-export function days(count: number): string {
-  return count === 1 ? '1 day' : `${count} days`;
+/** `1 day`, `1,200 subscriptions`. */
+export function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en')} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-export function subscriptionsText(count: number): string {
-  return count === 1 ? '1 subscription' : `${count} subscriptions`;
+/** A number that was counted to one above `most` and no further: `10,000+`. */
+export function upTo(count: number, most: number): string {
+  return count > most ? `${most.toLocaleString('en')}+` : count.toLocaleString('en');
 }
 
 /** Who asked: the timetable is no person. */

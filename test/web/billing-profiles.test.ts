@@ -64,7 +64,7 @@ describe('billing profile pages', () => {
     const debtor = await aDebtor(web.t.db, { billingProfileId: id, dueOn: '2026-04-20' });
     await suspendAll(web);
     const form = await owner.get(`/billing-profiles/${id}/edit`);
-    expect(form.text).to.include('1 subscribers have this profile').and.include('value="Shops"');
+    expect(form.text).to.include('Subscribers with this profile: 1.').and.include('value="Shops"');
     await owner.post(`/billing-profiles/${id}/edit`, {
       ...fields,
       name: 'Shops',

@@ -29,12 +29,12 @@ describe('invoice run pages', () => {
       anchorOn: '2026-05-01',
       priceOverrideMinor: -1n,
     });
-    expect((await finance.get('/invoice-runs')).text).to.include('2 subscriptions have a period');
+    expect((await finance.get('/invoice-runs')).text).to.include('no invoice, for 2 subscriptions');
     const answer = await finance.post('/invoice-runs');
     expect(answer.location).to.match(/^\/invoice-runs\/\d+$/);
     await backgroundEnds(web.app);
     const page = await finance.get(answer.location ?? '');
-    expect(page.text).to.include('1 invoices, 300.00').and.include('Done, some parked');
+    expect(page.text).to.include('1 invoice, 300.00').and.include('Done, some parked');
     expect(page.text).to.include('Amina O’Hara').and.include('the price is negative');
     expect(page.text).to.include(`<td>${broken}</td>`);
     const row = await web.t.db('invoice_run').first<{ due_count: number; done_count: number }>();
@@ -55,7 +55,7 @@ describe('invoice run pages', () => {
     expect(await resumeInvoiceRuns(web.app.context('schedule'))).to.deep.equal([run.id]);
     const over = await finance.get(`/invoice-runs/${run.id}/progress`, { 'HX-Request': 'true' });
     expect(over.headers.get('hx-refresh')).to.equal('true');
-    expect((await finance.get(`/invoice-runs/${run.id}`)).text).to.include('1 invoices');
+    expect((await finance.get(`/invoice-runs/${run.id}`)).text).to.include('1 invoice,');
     expect(await resumeInvoiceRuns(web.app.context('schedule'))).to.deep.equal([]);
   });
 

@@ -17,7 +17,7 @@ import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
 import { keysetOf, listSize, paged } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
-import { dayText, effectText } from '../run-words.ts';
+import { dayText, effectText, upTo } from '../run-words.ts';
 import { isId } from '../run-view.ts';
 
 export const billingProfileRoutes: readonly Route[] = [
@@ -43,11 +43,8 @@ const emptyForm: Typed = {
   isOverdueRunOn: 'yes',
 };
 
-const countMax = 10_001;
-
-function bounded(count: number): { count: number; isMore: boolean } {
-  return { count: Math.min(count, countMax - 1), isMore: count >= countMax };
-}
+/** Subscribers are counted to here and no further. */
+const countMost = 10_000;
 
 async function showList(page: Page): Promise<void> {
   const keyset = keysetOf(page);
@@ -60,14 +57,14 @@ async function showList(page: Page): Promise<void> {
   const counts = await countSubscribersOf(
     page.app.db,
     profiles.map((profile) => profile.id),
-    countMax,
+    countMost + 1,
   );
   page.render('admin/billing-profiles/list', {
     title: 'Billing profiles',
     profiles: profiles.map((profile) => ({
       ...profile,
       effect: effectText(profile.overdueEffect, profile.throttleRate),
-      subscribers: bounded(counts.get(profile.id) ?? 0),
+      subscribers: upTo(counts.get(profile.id) ?? 0, countMost),
       sentence: sentenceOf(page, profile),
     })),
     pager,
@@ -87,7 +84,7 @@ function sentenceOf(
   const what: Record<SuspensionEffect, string> = {
     block: 'the service is blocked',
     throttle: 'the service is throttled',
-    walled_garden: 'the service is the walled garden',
+    walled_garden: 'only the walled garden is left',
   };
   return `${issued}. An invoice due on ${dayText(dueOn, today)} acts on ${dayText(actOn, today)}: unpaid by then, ${what[profile.overdueEffect]} from ${page.settings.overdueRunAt}.`;
 }
@@ -143,8 +140,9 @@ async function showForm(
     subscribers:
       profile === null
         ? null
-        : bounded((await countSubscribersOf(db, [profile.id], countMax)).get(profile.id) ?? 0),
-    suspended: profile === null ? null : bounded(await countSuspendedOf(db, profile.id, countMax)),
+        : upTo((await countSubscribersOf(db, [profile.id], countMost + 1)).get(profile.id) ?? 0, countMost),
+    suspended:
+      profile === null ? null : upTo(await countSuspendedOf(db, profile.id, countMost + 1), countMost),
   };
   if (errors === null) page.render('admin/billing-profiles/form', data);
   else page.render('admin/billing-profiles/form', { ...data, errors }, 400);

@@ -15,7 +15,7 @@ import { tryForm } from '../form.ts';
 import { keysetOf, listSize, paged } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
-import { actorText, type StateWord, whyText } from '../run-words.ts';
+import { actorText, counted, type StateWord, upTo, whyText } from '../run-words.ts';
 import { isId } from '../run-view.ts';
 
 export const invoiceRunRoutes: readonly Route[] = [
@@ -25,7 +25,8 @@ export const invoiceRunRoutes: readonly Route[] = [
   { method: 'get', path: '/invoice-runs/:id/progress', access: 'invoice.view', handle: showProgress },
 ];
 
-const dueMax = 10_001;
+/** What is due is counted to here and no further. */
+const dueMost = 10_000;
 /** Beyond this, an unfinished run that does not go on is called interrupted. */
 const unattendedMs = 600_000;
 
@@ -41,7 +42,7 @@ async function showList(page: Page): Promise<void> {
   });
   const { rows: runs, pager } = paged(page, rows, keyset, (run) => [run.id]);
   const today = dayIn(page.settings.zone, page.now);
-  const due = await countDueUpTo(db, today, dueMax);
+  const due = await countDueUpTo(db, today, dueMost + 1);
   const job = (await readSchedule(db)).find((row) => row.name === 'invoice-run');
   page.render('admin/invoice-runs/list', {
     title: 'Invoice runs',
@@ -49,7 +50,7 @@ async function showList(page: Page): Promise<void> {
     runs: runs.map((run) => viewOf(page, run)),
     pager,
     today,
-    due: { count: Math.min(due, dueMax - 1), isMore: due >= dueMax },
+    due: due === 0 ? null : `${upTo(due, dueMost)} ${due === 1 ? 'subscription' : 'subscriptions'}`,
     timetable: {
       at: page.settings.invoiceRunAt,
       zone: page.settings.zone,
@@ -62,7 +63,14 @@ async function showList(page: Page): Promise<void> {
 }
 
 function viewOf(page: Page, run: InvoiceRunView) {
-  return { ...run, requestedBy: actorText(run.requestedBy), state: stateOf(page, run) };
+  return {
+    ...run,
+    requestedBy: actorText(run.requestedBy),
+    state: stateOf(page, run),
+    dueText: counted(run.dueCount, 'subscription'),
+    issuedText: counted(run.issuedCount, 'invoice'),
+    parkedText: counted(run.parkedCount, 'subscription'),
+  };
 }
 
 function stateOf(page: Page, run: InvoiceRunView): StateWord {
@@ -135,7 +143,13 @@ function progressOf(page: Page, run: InvoiceRunView) {
   if (run.finishedAt !== null || isInterrupted(page, run)) return null;
   // What comes due meanwhile, or is met again after a restart, must not make a bar of more than all.
   const total = Math.max(run.dueCount, run.doneCount);
-  return { runId: run.id, done: run.doneCount, total, issued: run.issuedCount, parked: run.parkedCount };
+  return {
+    runId: run.id,
+    done: run.doneCount,
+    total,
+    issuedText: counted(run.issuedCount, 'invoice'),
+    parkedText: run.parkedCount === 0 ? null : counted(run.parkedCount, 'subscription'),
+  };
 }
 
 /** What a page that watches asks for every two seconds; when the work is over the whole page is loaded again. */

@@ -2,7 +2,7 @@ import { applyOverdueRun, beginOverdueRun } from '../../billing/overdue-run-appl
 import { beginRollback, rollbackRun } from '../../billing/overdue-run-rollback.ts';
 import { approveRun, cancelRun, excludeFromRun, planOpenRun } from '../../billing/overdue-run.ts';
 import { type ActionKey, runActions } from '../../db/overdue-reports.ts';
-import { type ActionState, findRun, type OverdueRun } from '../../db/overdue-runs.ts';
+import { type ActionState, countActions, findRun, type OverdueRun } from '../../db/overdue-runs.ts';
 import type { OverdueRunId, SubscriptionId } from '../../domain/ids.ts';
 import { formatMinor } from '../../domain/money.ts';
 import { notFound } from '../../errors.ts';
@@ -13,15 +13,7 @@ import { textQuery } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 import { applyRefused, cancelRefused } from '../run-refusals.ts';
-import {
-  actionState,
-  effectText,
-  groundText,
-  reachWords,
-  runState,
-  subscriptionsText,
-  whyText,
-} from '../run-words.ts';
+import { actionState, counted, effectText, groundOf, reachWords, runState, whyText } from '../run-words.ts';
 import { actionStateOf, actionsPart, evidencePart, isId, pagePart, progressPart } from '../run-view.ts';
 
 export const runRoutes: readonly Route[] = [
@@ -59,11 +51,12 @@ async function showRun(page: Page): Promise<void> {
 async function show(page: Page, run: OverdueRun, rejected: Rejected | null): Promise<void> {
   const typedIn = (form: Rejected['form'], name: string) =>
     rejected?.form === form ? (rejected.typed[name] ?? '') : '';
+  const counts = await countActions(page.app.db, run.id);
   const data = {
     title: `Overdue run ${run.id}`,
     crumbs: [{ label: 'Overdue runs', href: '/runs' }],
-    ...(await pagePart(page, run)),
-    ...(await actionsPart(page, run, rejected?.ticked ?? [])),
+    ...(await pagePart(page, run, counts)),
+    ...(await actionsPart(page, run, { counts, ticked: rejected?.ticked ?? [] })),
     values: {
       note: typedIn('exclude', 'note'),
       untilOn: typedIn('exclude', 'untilOn'),
@@ -82,7 +75,7 @@ async function showProgress(page: Page): Promise<void> {
     page.redirect(`/runs/${run.id}`);
     return;
   }
-  const progress = await progressPart(page, run);
+  const progress = await progressPart(page, run, await countActions(page.app.db, run.id));
   if (progress === null) page.res.set('HX-Refresh', 'true').status(200).end();
   else page.renderPart('admin/runs/progress', { progress });
 }
@@ -132,7 +125,7 @@ async function doExclude(page: Page): Promise<void> {
       : ` ${result.notPlanned} of those you ticked were not waiting in this run any more.`;
   page.redirect(`/runs/${run.id}`, {
     kind: result.notPlanned === 0 ? 'success' : 'warning',
-    text: `${subscriptionsText(result.excluded.length)} excluded; no run touches them before ${result.untilOn}.${late}`,
+    text: `${counted(result.excluded.length, 'subscription')} excluded; no run touches them before ${result.untilOn}.${late}`,
   });
 }
 
@@ -253,6 +246,7 @@ async function* csvRows(
       limit: 500,
     });
     for (const action of actions) {
+      const { since, past } = groundOf(action, run.asOf);
       yield [
         action.subscriberId,
         action.subscriberName,
@@ -262,7 +256,7 @@ async function* csvRows(
         currency,
         String(action.invoiceCount),
         action.oldestDueOn,
-        groundText(action, run.asOf),
+        `${since}: ${past}`,
         reachWords[action.routerReachable],
         actionState(action.state).word,
         whyText(action.why),
