@@ -46,3 +46,14 @@ CREATE TABLE IF NOT EXISTS radius_client (
   error VARCHAR(190) NULL,
   PRIMARY KEY (host, router_id)
 );
+
+-- Who asked a FreeRADIUS host without being a router of ours. At most some hundred a host are kept.
+CREATE TABLE IF NOT EXISTS unknown_client (
+  host VARCHAR(120) NOT NULL,
+  address VARCHAR(45) NOT NULL,
+  first_seen_at DATETIME(3) NOT NULL,
+  last_seen_at DATETIME(3) NOT NULL,
+  packets BIGINT UNSIGNED NOT NULL,
+  PRIMARY KEY (host, address),
+  KEY unknown_client_seen (host, last_seen_at)
+);

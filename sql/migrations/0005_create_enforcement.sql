@@ -47,7 +47,8 @@ CREATE TABLE IF NOT EXISTS access_change (
   generation BIGINT UNSIGNED NOT NULL,
   requested_by VARCHAR(64) NOT NULL,
   KEY access_change_login (login_id, id),
-  KEY access_change_timeline (login_id, at)
+  KEY access_change_timeline (login_id, at),
+  KEY access_change_at (at)
 );
 
 -- What a live session has by its last acknowledged CoA; where there is no row, its Class says. Fingerprints are empty
