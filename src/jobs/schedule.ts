@@ -10,6 +10,7 @@ import { type OperatorSettings, readSettings } from '../db/settings.ts';
 import { deleteExpiredSessions } from '../db/staff-sessions.ts';
 import { dayIn } from '../domain/day.ts';
 import type { Rhythm } from '../domain/timetable.ts';
+import { fillFigures, tidyFigures } from '../network/figures.ts';
 import { sweepAllLogins, sweepDueReviews } from '../reconcile/sweep.ts';
 import type { Job } from './scheduler.ts';
 
@@ -105,6 +106,16 @@ export const timetable: readonly Job[] = [
     name: 'forget-sessions',
     rhythm: every(3600),
     run: async (ctx) => `${await deleteExpiredSessions(ctx.db, ctx.clock.now())} staff sessions ended`,
+  },
+  {
+    name: 'figures',
+    rhythm: every(60),
+    run: async (ctx) => `${await fillFigures(ctx)} written`,
+  },
+  {
+    name: 'tidy-figures',
+    rhythm: daily('03:50'),
+    run: async (ctx) => `${await tidyFigures(ctx)} old ones taken out`,
   },
 ];
 
