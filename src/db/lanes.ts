@@ -32,12 +32,14 @@ export async function leaseLanes(
   lease: { owner: string; ms: number },
 ): Promise<RouterId[]> {
   if (routerIds.length === 0) return [];
+  const ids = sorted(routerIds);
+  // A statement of its own: on a row that exists it takes a shared lock, and two processes that both went on from there
+  // to the exclusive one would deadlock, with each other and with whoever notes an answer.
+  await db('router_lane')
+    .insert(ids.map((id) => ({ router_id: id })))
+    .onConflict('router_id')
+    .ignore();
   return inTransaction(db, async (trx) => {
-    const ids = sorted(routerIds);
-    await trx('router_lane')
-      .insert(ids.map((id) => ({ router_id: id })))
-      .onConflict('router_id')
-      .ignore();
     const free = await trx('router_lane')
       .whereIn('router_id', ids)
       .andWhere((query) => {

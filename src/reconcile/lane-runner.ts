@@ -154,7 +154,10 @@ export class LaneRunner {
     const task = this.#send(sending, router, secret, isProbe)
       .catch((error: unknown) => {
         // The key stays claimed until its lease ends, and the evidence row says that an outcome is missing.
-        this.#deps.log.error('session not enforced', { error: describeError(error), key: sending.claim.key });
+        this.#deps.log.error('session not enforced', {
+          error: describeError(error),
+          session: sending.claim.key,
+        });
       })
       .finally(() => {
         this.#inFlight.delete(task);
@@ -175,7 +178,13 @@ export class LaneRunner {
           ...(isProbe ? { waitsMs: probeWaitsMs } : {}),
         })
       : { kind: 'abandoned', attempts: 0 };
-    await this.#learn(outcome);
+    // What the router said counts, whether or not the router's own row could be written.
+    await this.#learn(outcome).catch((error: unknown) => {
+      this.#deps.log.warn('router state not written', {
+        error: describeError(error),
+        routerId: this.routerId,
+      });
+    });
     this.#results.push({ sending, outcome, at: clock.now(), isProbe });
     await this.#flush();
   }

@@ -126,6 +126,23 @@ describe('lane', function () {
     expect(await requestDifferingSessions(db, [login.id], why), 'in sync now').to.equal(0);
   });
 
+  it("when the router's own row cannot be written, still records the answer, and the key is done", async () => {
+    const nas = await router('1');
+    await toSlow('1');
+    await db.raw(
+      `CREATE TRIGGER no_answer BEFORE UPDATE ON router_lane FOR EACH ROW
+       IF NOT (NEW.last_answer_at <=> OLD.last_answer_at) THEN SIGNAL SQLSTATE '45000'; END IF`,
+    );
+    try {
+      lane();
+      await settled();
+      expect(nas.seen).to.have.length(1);
+      expect((await evidenceOf(db)).map((row) => row.outcome)).to.deep.equal(['ack']);
+    } finally {
+      await db.raw('DROP TRIGGER no_answer');
+    }
+  });
+
   it('rule 4, nothing is sent before its COMMIT has returned', async () => {
     const nas = await router('1');
     const other = openDb(test.address);
