@@ -53,6 +53,8 @@ CREATE TABLE IF NOT EXISTS login (
   UNIQUE KEY login_username (username),
   UNIQUE KEY login_static_ipv4 (live_static_ipv4),
   KEY login_subscription (subscription_id),
+  KEY login_mac (mac_lock),
+  KEY login_prefix (delegated_ipv6_prefix),
   CONSTRAINT login_subscription FOREIGN KEY (subscription_id) REFERENCES subscription (id)
 );
 

@@ -2,6 +2,7 @@ import { parseDay, type Day } from '../domain/day.ts';
 import type { LoginId, PackageId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import { asId, operatorReseller } from '../domain/ids.ts';
 import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
+import { insertSubscriberTerms, insertUsernameTerm } from './subscriber-terms.ts';
 
 /** The operator itself is reseller 1, who owns every row until there are others. */
 export async function ensureOperator(db: Db, at: Date): Promise<void> {
@@ -34,7 +35,9 @@ export async function insertSubscriber(
     billing_profile_id: given.billingProfileId,
     created_at: sqlInstant(given.createdAt),
   });
-  return asId<SubscriberId>(id ?? 0);
+  const subscriberId = asId<SubscriberId>(id ?? 0);
+  await insertSubscriberTerms(trx, subscriberId, given);
+  return subscriberId;
 }
 
 export async function insertSubscription(
@@ -86,6 +89,7 @@ export async function insertLogin(
   await trx('login')
     .where({ id })
     .update({ secret: sealFor(id) });
+  await insertUsernameTerm(trx, given.subscriptionId, given.username);
   return id;
 }
 

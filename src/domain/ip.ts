@@ -34,7 +34,23 @@ export function parseDelegatedPrefix(text: string): string {
   return `${address}/${length}`;
 }
 
-function canonicalIpv6(text: string): string {
+/** The prefixes of /32 to /64 that hold the address (in its canonical spelling), the longest first, at most `longest`. */
+export function prefixesHolding(canonical: string, longest = 64): string[] {
+  const bits = ipv6Bits(canonical);
+  return Array.from({ length: Math.max(longest - 31, 0) }, (_, index) => {
+    const length = longest - index;
+    const rest = BigInt(128 - length);
+    return `${ipv6Text((bits >> rest) << rest)}/${length}`;
+  });
+}
+
+function ipv6Text(bits: bigint): string {
+  const digits = bits.toString(16).padStart(32, '0');
+  return canonicalIpv6((digits.match(/..../g) ?? []).join(':'));
+}
+
+/** RFC 5952 spelling. Throws RangeError for anything that is not an IPv6 address. */
+export function canonicalIpv6(text: string): string {
   try {
     return new URL(`http://[${text}]/`).hostname.slice(1, -1);
   } catch {

@@ -12,6 +12,30 @@
     field.select();
   });
 
+  // Below the search field: arrows walk what was found so far, Escape puts it away.
+  document.addEventListener('keydown', (event) => {
+    const form = event.target instanceof Element ? event.target.closest('form.search') : null;
+    const list = form === null ? null : form.querySelector('#suggestions');
+    const field = document.getElementById('search');
+    if (list === null || field === null) return;
+    if (event.key === 'Escape') {
+      list.replaceChildren();
+      field.focus();
+      return;
+    }
+    if (event.key !== 'ArrowDown' && event.key !== 'ArrowUp') return;
+    const stops = [field, ...list.querySelectorAll('a')];
+    const next = stops.indexOf(document.activeElement) + (event.key === 'ArrowDown' ? 1 : -1);
+    if (stops.length < 2) return;
+    event.preventDefault();
+    stops[(next + stops.length) % stops.length].focus();
+  });
+  document.addEventListener('click', (event) => {
+    const list = document.getElementById('suggestions');
+    if (list !== null && event.target instanceof Element && event.target.closest('form.search') === null)
+      list.replaceChildren();
+  });
+
   // A form says that it is at work, and is not sent twice by an impatient second click.
   document.addEventListener('submit', (event) => {
     const form = event.target;
@@ -34,6 +58,22 @@
     for (const one of document.querySelectorAll(`input[type=checkbox][name="${box.dataset.all}"]`)) {
       one.checked = box.checked;
     }
+  });
+
+  // A live part that holds a tick waits with its update: rows must not move under somebody's hand.
+  document.addEventListener('htmx:beforeRequest', (event) => {
+    const part = event.target;
+    if (!(part instanceof Element) || part.dataset.waitsForTicks === undefined) return;
+    if (part.querySelector('input[type=checkbox]:checked') !== null) event.preventDefault();
+  });
+
+  // What somebody opened stays open when its part is renewed.
+  let opened = [];
+  document.addEventListener('htmx:beforeSwap', () => {
+    opened = [...document.querySelectorAll('details[id][open]')].map((one) => one.id);
+  });
+  document.addEventListener('htmx:afterSwap', () => {
+    for (const id of opened) document.getElementById(id)?.setAttribute('open', '');
   });
 
   document.addEventListener('click', (event) => {

@@ -3,6 +3,7 @@ import { createVault, type Vault } from '../../src/adapters/vault.ts';
 import { fixedClock } from '../../src/clock.ts';
 import type { CommandContext } from '../../src/command.ts';
 import { type Db, sqlInstant } from '../../src/db/knex.ts';
+import { insertUsernameTerm, rewriteTerms } from '../../src/db/subscriber-terms.ts';
 import type { ExpiryEffect, SuspensionEffect } from '../../src/domain/access-types.ts';
 import {
   asId,
@@ -181,7 +182,9 @@ export async function aSubscriber(
     billing_profile_id: given.billingProfileId ?? (await aBillingProfile(db)),
     created_at: sqlInstant(born),
   });
-  return asId(id ?? '');
+  const subscriberId = asId<SubscriberId>(id ?? '');
+  await db.transaction((trx) => rewriteTerms(trx, [subscriberId]));
+  return subscriberId;
 }
 
 /** An active subscription whose first invoice is due on its anchor day; subscriber and package as needed. */
@@ -252,6 +255,7 @@ export async function aLogin(
   const id = asId<LoginId>(inserted ?? '');
   const sealed = (given.vault ?? testVault()).seal(`login.secret:${id}`, password);
   await db('login').where({ id }).update({ secret: sealed });
+  await insertUsernameTerm(db, subscriptionId, username);
   return { id, username, password, subscriptionId };
 }
 
