@@ -23,7 +23,7 @@ async function main(args: readonly string[]): Promise<void> {
   const config = readConfig(process.env);
   const app = openApp(config, { role: roles.join('+') });
   const wakeKey = app.vault.derive('wake');
-  const listener = await listenForWake({ ...config.wake, key: wakeKey, now: app.clock.now });
+  const listener = await listenForWake({ ...config.wake, key: wakeKey, now: () => app.clock.now() });
   const running = roles.map((role) => startRole(role, app, listener));
   const beats = beatRegularly(app, roles, listener.port);
   app.log.info('started', { roles });
