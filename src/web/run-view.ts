@@ -95,12 +95,15 @@ export async function pagePart(page: Page, run: OverdueRun, counts: Counts) {
           },
     sample: sample.map((one) => ({ ...one, text: effectText(one.effect, one.throttleRate) })),
     evidence: await evidencePart(page, run),
-    acts: await actsOf(page, run),
+    acts: {
+      ...(await actsOf(page, run, counts)),
+      openMinor: (totals?.effects ?? []).reduce((sum, one) => sum + one.openMinor, 0n),
+    },
   };
 }
 
 /** What this person can do with the run now, with what it will do to how many. */
-async function actsOf(page: Page, run: OverdueRun) {
+async function actsOf(page: Page, run: OverdueRun, counts: Counts) {
   const today = dayIn(page.settings.zone, page.now);
   const isIn = (...states: RunState[]) => states.includes(run.state);
   const isFuture = run.asOf > today;
@@ -111,9 +114,9 @@ async function actsOf(page: Page, run: OverdueRun) {
     isFuture: isFuture && isIn('planned', 'approved', 'held'),
     isHeld: isIn('held'),
     isOwnHeld: isIn('held') && isOwn,
-    isNothing: isIn('planned') && run.plannedCount === 0,
+    isNothing: isIn('planned', 'approved') && counts.planned === 0,
     canApprove: isIn('held') && !isOwn && page.may('run.approve'),
-    canApply: isIn('planned', 'approved') && !isFuture && run.plannedCount > 0 && page.may('run.apply'),
+    canApply: isIn('planned', 'approved') && !isFuture && counts.planned > 0 && page.may('run.apply'),
     canExclude: isIn('planned', 'held', 'approved', 'applying') && page.may('run.plan'),
     canCancel: isIn('planning', 'planned', 'held', 'approved') && page.may('run.plan'),
     canRollBack,
@@ -122,7 +125,8 @@ async function actsOf(page: Page, run: OverdueRun) {
     restoredText: counted(restored, 'subscription'),
     deferredUntil: addDays(today < run.asOf ? run.asOf : today, page.settings.deferralDays),
     deferralDays: page.settings.deferralDays,
-    planned: counted(run.plannedCount, 'subscription'),
+    // Of those still in it: who was excluded is not suspended, and not counted.
+    planned: counted(counts.planned, 'subscription'),
   };
 }
 
@@ -261,6 +265,7 @@ function actionRow(
     reach: reachWords[action.routerReachable],
     state: actionState(action.state),
     why: whyText(action.why),
+    wasSuspended: action.suspension !== null,
     ended: closed === null || action.state !== 'applied' ? null : closed.replaceAll('_', ' '),
     endedAt: action.suspension?.closedAt ?? null,
     canTick: how.isOpen && (action.state === 'planned' || action.state === 'parked'),

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { LabRouter } from '../../scripts/lab/router.ts';
 import type { RouterOptions } from '../../scripts/lab/settings.ts';
-import { until } from '../../scripts/servers/child.ts';
+import { freePort, until } from '../../scripts/servers/child.ts';
 import {
   createRadiusUser,
   type PrivateFreeRadius,
@@ -35,6 +35,10 @@ export interface Stack {
   clock: ShiftedClock;
   env: NodeJS.ProcessEnv;
   radius: PrivateFreeRadius;
+  /** Where the pages are, when the roles have `web` among them. */
+  url: string;
+  /** A router in the lab that Sluice does not know yet. */
+  unknownRouter(name: string, options?: Partial<RouterOptions>): Promise<LabRouter>;
   /** Adds a router with its command and waits until FreeRADIUS answers it. */
   router(name: string, options?: Partial<RouterOptions>): Promise<LabRouter & { routerId: string }>;
   /** Adds a subscriber on one of the stack's packages and waits until RADIUS has the login. */
@@ -85,13 +89,14 @@ export async function openStack(options: { roles?: readonly RoleName[] } = {}): 
   const radius = await startFreeRadius(folder, {
     db: await createRadiusUser(mariadb, t.address.database, 'radius'),
   });
-  const env = environmentOf(t, radius);
+  const webPort = await freePort();
+  const env = { ...environmentOf(t, radius), SLUICE_WEB_PORT: String(webPort) };
   const app = openApp(readConfig(env), { role: 'test', isSilent: true, clock });
   const listener = await listenForWake({
     address: '127.0.0.1',
     port: 0,
     key: app.vault.derive('wake'),
-    now: app.clock.now,
+    now: () => app.clock.now(),
   });
   const running = new Map<RoleName, RunningRole>();
   const start = (role: RoleName) => running.set(role, startRole(role, app, listener));
@@ -109,6 +114,12 @@ export async function openStack(options: { roles?: readonly RoleName[] } = {}): 
     clock,
     env,
     radius,
+    url: `http://127.0.0.1:${webPort}`,
+    unknownRouter: async (name, given) => {
+      const router = await openLabRouter(stack, name, given);
+      labs.push(router);
+      return router;
+    },
     router: async (name, given) => {
       const router = await labRouter(stack, name, given);
       labs.push(router);
@@ -201,17 +212,8 @@ async function smallIsp(ctx: CommandContext): Promise<void> {
 }
 
 async function labRouter(stack: Stack, name: string, given: Partial<RouterOptions> = {}) {
-  const secret = given.secret ?? `secret of ${name}`;
-  const lab = await new LabRouter({
-    name,
-    address: labAddress(),
-    secret,
-    coaPort: 0,
-    authServer: { address: '127.0.0.1', port: stack.radius.authPort },
-    acctServer: { address: '127.0.0.1', port: stack.radius.acctPort },
-    pools: { home: ['10.64.0.10', '10.64.3.250'], 'home-suspended': ['10.65.0.10', '10.65.3.250'] },
-    ...given,
-  }).open();
+  const lab = await openLabRouter(stack, name, given);
+  const secret = given.secret ?? secretOf(name);
   const server = { address: '127.0.0.1', authPort: stack.radius.authPort, acctPort: stack.radius.acctPort };
   const added = await addRouter(
     stack.ctx,
@@ -223,6 +225,21 @@ async function labRouter(stack: Stack, name: string, given: Partial<RouterOption
     return !outcome.ok && outcome.why === 'reject';
   });
   return Object.assign(lab, { routerId: String(added.routerId) });
+}
+
+const secretOf = (name: string) => `secret of ${name}`;
+
+function openLabRouter(stack: Stack, name: string, given: Partial<RouterOptions> = {}): Promise<LabRouter> {
+  return new LabRouter({
+    name,
+    address: labAddress(),
+    secret: secretOf(name),
+    coaPort: 0,
+    authServer: { address: '127.0.0.1', port: stack.radius.authPort },
+    acctServer: { address: '127.0.0.1', port: stack.radius.acctPort },
+    pools: { home: ['10.64.0.10', '10.64.3.250'], 'home-suspended': ['10.65.0.10', '10.65.3.250'] },
+    ...given,
+  }).open();
 }
 
 async function register(
