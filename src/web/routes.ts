@@ -1,9 +1,13 @@
 import { accountRoutes } from './pages/account.ts';
 import { billingProfileRoutes } from './pages/billing-profiles.ts';
+import { dashboardRoutes } from './pages/dashboard.ts';
+import { invoiceRoutes } from './pages/invoices.ts';
 import { invoiceRunRoutes } from './pages/invoice-runs.ts';
+import { paymentRoutes } from './pages/payments.ts';
 import { routerRoutes } from './pages/routers.ts';
 import { runRoutes } from './pages/run.ts';
 import { runsRoutes } from './pages/runs.ts';
+import { searchRoutes } from './pages/search.ts';
 import { signInRoutes } from './pages/sign-in.ts';
 import type { Route } from './route.ts';
 
@@ -11,9 +15,13 @@ import type { Route } from './route.ts';
 export const routes: readonly Route[] = [
   ...signInRoutes,
   ...accountRoutes,
+  ...dashboardRoutes,
+  ...searchRoutes,
   ...routerRoutes,
   ...runsRoutes,
   ...runRoutes,
   ...invoiceRunRoutes,
+  ...invoiceRoutes,
+  ...paymentRoutes,
   ...billingProfileRoutes,
 ];
