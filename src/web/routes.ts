@@ -3,12 +3,16 @@ import { billingProfileRoutes } from './pages/billing-profiles.ts';
 import { dashboardRoutes } from './pages/dashboard.ts';
 import { invoiceRoutes } from './pages/invoices.ts';
 import { invoiceRunRoutes } from './pages/invoice-runs.ts';
+import { ledgerRoutes } from './pages/ledger.ts';
 import { paymentRoutes } from './pages/payments.ts';
 import { routerRoutes } from './pages/routers.ts';
 import { runRoutes } from './pages/run.ts';
 import { runsRoutes } from './pages/runs.ts';
 import { searchRoutes } from './pages/search.ts';
 import { signInRoutes } from './pages/sign-in.ts';
+import { subscriberRoutes } from './pages/subscriber.ts';
+import { subscriberActRoutes } from './pages/subscriber-acts.ts';
+import { subscriberLoginRoutes } from './pages/subscriber-logins.ts';
 import type { Route } from './route.ts';
 
 /** Every route there is. */
@@ -23,5 +27,10 @@ export const routes: readonly Route[] = [
   ...invoiceRunRoutes,
   ...invoiceRoutes,
   ...paymentRoutes,
+  ...ledgerRoutes,
   ...billingProfileRoutes,
+  // Behind whatever else begins with /subscribers: here the rest of the path is somebody's number.
+  ...subscriberRoutes,
+  ...subscriberActRoutes,
+  ...subscriberLoginRoutes,
 ];

@@ -1,0 +1,266 @@
+import { openSessionViews, queuedKey, type SessionView } from '../db/access-view.ts';
+import { decisionsOf, type StoredDecision } from '../db/access-decisions.ts';
+import { type FactsOf, loginFacts } from '../db/account-facts.ts';
+import { activeDeferralsOf } from '../db/deferrals.ts';
+import { openInvoicesOf } from '../db/invoices.ts';
+import { accessSince, debtPolicyOf } from '../db/subscriber-page.ts';
+import { loginViewsOf, type LoginView } from '../db/subscriber-view.ts';
+import { type SubscriptionRow, subscriptionsOf } from '../db/subscribers.ts';
+import { type OpenSuspension, openSuspensionsOf } from '../db/suspensions.ts';
+import { decideAccess } from '../domain/access.ts';
+import { accessSentence, type AccessStory, type DebtStory, nextByItself } from '../domain/access-sentence.ts';
+import type { AccessKind, Reason, SuspensionCause } from '../domain/access-types.ts';
+import { dayIn } from '../domain/day.ts';
+import { asId, type LoginId, type SubscriberId } from '../domain/ids.ts';
+import { formatMinor } from '../domain/money.ts';
+import { formatRateLimit } from '../domain/rate-limit.ts';
+import { evidenceOf } from '../domain/session-evidence.ts';
+import type { Page } from './page.ts';
+import { whyHref } from './why-href.ts';
+
+/** Logins of one subscriber that the page tells everything about; beyond that they are only named. */
+const toldLogins = 20;
+
+/** What the page and its live part know about a subscriber's access: every login with its sentence and its sessions. */
+export interface SubscriberAccess {
+  readonly subscriptions: readonly SubscriptionRow[];
+  readonly suspensions: readonly OpenSuspension[];
+  readonly debt: DebtStory;
+  readonly allLogins: readonly LoginView[];
+  readonly logins: readonly LoginCard[];
+  /** How many live logins are only named. */
+  readonly moreLogins: readonly { username: string; href: string }[];
+}
+
+export interface LoginCard {
+  readonly id: string;
+  readonly username: string;
+  readonly subscriptionId: string;
+  readonly packageName: string;
+  /** What it has by the facts of now; null where that cannot be decided. */
+  readonly access: AccessKind | 'unknown';
+  /** RADIUS has something else still. */
+  readonly isPending: boolean;
+  readonly pendingText: string | null;
+  readonly sentence: { what: string; why: string; ends: string };
+  readonly next: { at: Date | null; day: string; text: string } | null;
+  readonly macLock: string | null;
+  readonly staticIpv4: string | null;
+  readonly whyHref: string;
+  readonly sessions: readonly SessionCard[];
+}
+
+export interface SessionCard {
+  readonly id: string;
+  readonly address: string;
+  readonly mac: string;
+  readonly routerId: string | null;
+  readonly routerName: string;
+  readonly isRouterSilent: boolean;
+  readonly startedAt: Date | null;
+  readonly heardAt: Date | null;
+  readonly has: string;
+  readonly wanted: string;
+  readonly sent: string;
+  readonly acknowledged: string;
+  readonly confirmed: string;
+  readonly isSettled: boolean;
+}
+
+export async function loadAccess(page: Page, id: SubscriberId): Promise<SubscriberAccess> {
+  const { db } = page.app;
+  const [allLogins, subscriptions, suspensions, invoices, policy] = await Promise.all([
+    loginViewsOf(db, id),
+    subscriptionsOf(db, { subscriberId: id }),
+    openSuspensionsOf(db, [id]),
+    openInvoicesOf(db, [id]),
+    debtPolicyOf(db, id),
+  ]);
+  const today = dayIn(page.settings.zone, page.now);
+  const deferrals = await activeDeferralsOf(
+    db,
+    subscriptions.map((subscription) => subscription.id),
+    today,
+  );
+  const { exponent } = page.settings;
+  const debtOf = (subscriptionId: string | null): DebtStory => ({
+    ...policy,
+    open: invoices.map((invoice) => ({
+      label: `${invoice.series}-${invoice.number}`,
+      dueOn: invoice.dueOn,
+      openMinor: invoice.openMinor,
+    })),
+    deferredUntil:
+      deferrals.find((one) => subscriptionId === null || one.subscriptionId === subscriptionId)?.untilOn ??
+      null,
+    format: (amount) => amountText(amount, exponent),
+  });
+  const living = allLogins.filter((login) => !login.isRetired);
+  const told = living.length > 0 ? living.slice(0, toldLogins) : allLogins.slice(-1);
+  const ids = told.map((login) => asId<LoginId>(login.id));
+  const [facts, stored, since] = await Promise.all([
+    loginFacts(db, ids),
+    decisionsOf(db, ids),
+    accessSince(db, ids),
+  ]);
+  const logins: LoginCard[] = [];
+  for (const login of told) {
+    const loginId = asId<LoginId>(login.id);
+    logins.push(
+      await cardOf(page, login, {
+        facts: facts.get(loginId),
+        stored: stored.get(loginId),
+        since: since.get(loginId) ?? null,
+        suspensions: suspensions.filter((one) => one.subscriptionId === login.subscriptionId),
+        debt: debtOf(login.subscriptionId),
+        packageName: subscriptions.find((one) => one.id === login.subscriptionId)?.packageName ?? '',
+      }),
+    );
+  }
+  return {
+    subscriptions,
+    suspensions,
+    debt: debtOf(null),
+    allLogins,
+    logins,
+    moreLogins: living.slice(toldLogins).map(({ username }) => ({ username, href: whyHref(username) })),
+  };
+}
+
+/** `115000n` as `1,150.00`. */
+export function amountText(amount: bigint, exponent: number): string {
+  const [whole = '', fraction] = formatMinor(amount, exponent).split('.');
+  const grouped = whole.replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
+interface CardParts {
+  facts: FactsOf | undefined;
+  stored: StoredDecision | undefined;
+  since: Date | null;
+  suspensions: readonly OpenSuspension[];
+  debt: DebtStory;
+  packageName: string;
+}
+
+async function cardOf(page: Page, login: LoginView, parts: CardParts): Promise<LoginCard> {
+  const { db } = page.app;
+  const loginId = asId<LoginId>(login.id);
+  const [views, queued] = await Promise.all([
+    openSessionViews(db, login.username),
+    queuedKey(db, 'login', loginId),
+  ]);
+  const decided = decisionNow(page, parts);
+  const head = {
+    id: login.id,
+    username: login.username,
+    subscriptionId: login.subscriptionId,
+    packageName: parts.packageName,
+    macLock: login.macLock,
+    staticIpv4: login.staticIpv4,
+    whyHref: whyHref(login.username),
+    sessions: views.map((view) => sessionCard(view, parts.stored, loginId)),
+  };
+  if (!decided.ok) {
+    const sentence = {
+      what: 'Not decided',
+      why: decided.error,
+      ends: 'Mend what it names, then have the login looked at again.',
+    };
+    return { ...head, access: 'unknown', isPending: false, pendingText: null, sentence, next: null };
+  }
+  const story = storyOf(page, decided, parts);
+  const isPending = parts.stored === undefined || queued !== undefined || decided.isNews;
+  const next = nextByItself(story);
+  return {
+    ...head,
+    access: decided.access,
+    isPending,
+    pendingText: isPending ? pendingText(parts.stored, decided, queued?.isParked === true) : null,
+    sentence: accessSentence(story),
+    next:
+      next === null
+        ? null
+        : {
+            at: next.on === story.reviewOn ? decided.reviewAt : null,
+            day: next.on,
+            text: next.text,
+          },
+  };
+}
+
+type DecidedNow =
+  | {
+      ok: true;
+      access: AccessKind;
+      reason: Reason;
+      rate: string | null;
+      reviewAt: Date | null;
+      /** It differs from what was written down last. */
+      isNews: boolean;
+    }
+  | { ok: false; error: string };
+
+/** What the facts and the clock say at this moment: the decision that the worker makes or is about to make. */
+function decisionNow(page: Page, { facts, stored }: CardParts): DecidedNow {
+  if (facts === undefined) return { ok: false, error: 'the login is gone' };
+  if (!facts.ok) return { ok: false, error: facts.error };
+  const { access, reason, reviewAt } = decideAccess(facts.facts, page.now);
+  const rate = access.kind === 'throttled' ? formatRateLimit(access.rate) : null;
+  const isNews = stored?.access !== access.kind || stored.reason !== reason || stored.rateLimit !== rate;
+  return { ok: true, access: access.kind, reason, rate, reviewAt, isNews };
+}
+
+const causeOf: Partial<Record<Reason, SuspensionCause>> = {
+  invoice_overdue: 'overdue',
+  staff_hold: 'staff',
+  fraud_hold: 'fraud',
+  vacation: 'vacation',
+};
+
+function storyOf(page: Page, decided: DecidedNow & { ok: true }, parts: CardParts): AccessStory {
+  const { zone } = page.settings;
+  const suspension = parts.suspensions.find((one) => one.cause === causeOf[decided.reason]);
+  const since = suspension?.openedAt ?? (decided.isNews ? page.now : parts.since);
+  return {
+    access: decided.access,
+    reason: decided.reason,
+    rate: decided.rate,
+    today: dayIn(zone, page.now),
+    since: since === null ? null : dayIn(zone, since),
+    suspension: suspension === undefined ? null : { openedBy: suspension.openedBy, note: suspension.note },
+    isAlsoOverdue: parts.suspensions.some((one) => one.cause === 'overdue'),
+    debt: parts.debt,
+    reviewOn: decided.reviewAt === null ? null : dayIn(zone, decided.reviewAt),
+  };
+}
+
+const accessWords: Record<AccessKind, string> = {
+  full: 'full',
+  throttled: 'throttled',
+  walled_garden: 'the walled garden',
+  denied: 'denied',
+};
+
+function pendingText(stored: StoredDecision | undefined, decided: DecidedNow, isParked: boolean): string {
+  if (isParked) return 'Writing it for RADIUS was given up: see Needs attention.';
+  if (stored === undefined) return 'RADIUS does not know it yet; the worker has been asked.';
+  if (decided.ok && !decided.isNews) return 'The worker has been asked to look at it again.';
+  return `RADIUS still has: ${accessWords[stored.access]}. The worker writes the new rows in a moment.`;
+}
+
+function sessionCard(view: SessionView, stored: StoredDecision | undefined, loginId: LoginId): SessionCard {
+  const decision = stored === undefined ? undefined : { ...stored, generation: String(stored.generation) };
+  const evidence = evidenceOf(view, decision, loginId);
+  return {
+    id: view.radacctid,
+    address: view.framedIp === '' ? 'none reported' : view.framedIp,
+    mac: view.mac === '' ? 'none reported' : view.mac,
+    routerId: view.routerId,
+    routerName: view.routerName ?? view.routerAddress,
+    isRouterSilent: view.breaker === 'open',
+    startedAt: view.startedAt,
+    heardAt: view.heardAt,
+    ...evidence,
+  };
+}
