@@ -127,3 +127,12 @@ async function sessionsOf(db: Db, ids: readonly SubscriberId[]): Promise<Map<Sub
   )) as unknown as [{ subscriber_id: SubscriberId; n: string }[]];
   return new Map(rows.map((row) => [row.subscriber_id, Number(row.n)]));
 }
+
+/** Routers by name, for a field to choose from. */
+export async function routerChoices(db: Db): Promise<{ id: string; name: string }[]> {
+  return db('router')
+    .whereNotNull('live_name')
+    .orderBy('live_name')
+    .limit(1000)
+    .select<{ id: string; name: string }[]>('id', 'name');
+}

@@ -12,6 +12,21 @@ import { checked, wholeNumber } from '../input.ts';
 export const username = () =>
   checked('must be 1 to 64 printable ASCII characters without spaces', parseUsername);
 
+export const phone = () =>
+  checked('must be 3 to 32 digits, spaces and + ( ) - / .', (text) => {
+    if (!/^\+?[0-9 ()/.-]{3,32}$/.test(text)) throw new RangeError('not a phone number');
+    return text;
+  });
+
+export const email = () =>
+  z.email('must be an address such as name@example.net').max(190, 'must be at most 190 characters');
+
+export const language = () =>
+  checked('must be a language such as en, ar or pt-BR', (text) => {
+    if (!/^[a-z]{2,3}(-[A-Z]{2})?$/.test(text)) throw new RangeError('not a language');
+    return text;
+  });
+
 export const macLock = () => checked('must be a MAC address such as AA:BB:CC:DD:EE:FF', parseMac);
 
 export const staticIpv4 = () => checked('must be an IPv4 address such as 203.0.113.7', parseSubscriberIpv4);

@@ -17,7 +17,7 @@ import {
 import { addDays, type Day, dayIn } from '../domain/day.ts';
 import type { LoginId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import { AppError, invalid, notFound } from '../errors.ts';
-import { amount, checked, day, line, parseInput } from '../input.ts';
+import { amount, day, line, parseInput } from '../input.ts';
 import * as fields from './fields.ts';
 
 const loginFields = {
@@ -34,19 +34,11 @@ const loginFields = {
   priceOverrideMinor: amount().optional(),
 };
 
-const phone = () =>
-  checked('must be 3 to 32 digits, spaces and + ( ) - / .', (text) => {
-    if (!/^\+?[0-9 ()/.-]{3,32}$/.test(text)) throw new RangeError('not a phone number');
-    return text;
-  });
-
-const schema = z.strictObject({
+/** Checked without the database too, by the review of an import. */
+export const newSubscriberSchema = z.strictObject({
   name: line(120),
-  phone: phone().optional(),
-  email: z
-    .email('must be an address such as name@example.net')
-    .max(190, 'must be at most 190 characters')
-    .optional(),
+  phone: fields.phone().optional(),
+  email: fields.email().optional(),
   street: line(190).optional(),
   billingProfile: line(80),
   ...loginFields,
@@ -64,8 +56,11 @@ export interface Registered {
 }
 
 /** A subscriber with the first subscription and its login, in one transaction. A username is never given twice. */
-export async function addSubscriber(ctx: CommandContext, input: z.input<typeof schema>): Promise<Registered> {
-  const wanted = parseInput(schema, input);
+export async function addSubscriber(
+  ctx: CommandContext,
+  input: z.input<typeof newSubscriberSchema>,
+): Promise<Registered> {
+  const wanted = parseInput(newSubscriberSchema, input);
   return register(ctx, wanted, async (trx) => {
     await ensureOperator(trx, ctx.clock.now());
     const subscriberId = await insertSubscriber(trx, {

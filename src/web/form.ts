@@ -48,6 +48,11 @@ function errorsOf(error: unknown): FieldErrors | null {
     return Object.fromEntries(error.issues.map((issue) => [issue.path.join('.'), issue.message]));
   }
   if (!(error instanceof AppError) || (error.kind !== 'invalid' && error.kind !== 'conflict')) return null;
+  const lines = error.message.split('\n').map((line) => /^([A-Za-z][A-Za-z0-9.]*): (.+)$/.exec(line));
+  // Several fields at fault: one line each, as parseInput writes them.
+  if (lines.length > 1 && lines.every((line) => line !== null)) {
+    return Object.fromEntries(lines.map((line) => [line[1] ?? '', line[2] ?? '']));
+  }
   const field = error.field ?? '';
   // The field's name stands beside it already.
   const text =
