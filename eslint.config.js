@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['.build', 'var', 'node_modules', '.dependency-cruiser.cjs'] },
+  { ignores: ['.build', 'var', 'node_modules', '**/*.cjs'] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
