@@ -12,6 +12,8 @@ import { searchRoutes } from './pages/search.ts';
 import { signInRoutes } from './pages/sign-in.ts';
 import { subscriberRoutes } from './pages/subscriber.ts';
 import { subscriberActRoutes } from './pages/subscriber-acts.ts';
+import { subscriberFormRoutes } from './pages/subscriber-form.ts';
+import { subscriberListRoutes } from './pages/subscriber-list.ts';
 import { subscriberLoginRoutes } from './pages/subscriber-logins.ts';
 import type { Route } from './route.ts';
 
@@ -29,6 +31,8 @@ export const routes: readonly Route[] = [
   ...paymentRoutes,
   ...ledgerRoutes,
   ...billingProfileRoutes,
+  ...subscriberListRoutes,
+  ...subscriberFormRoutes,
   // Behind whatever else begins with /subscribers: here the rest of the path is somebody's number.
   ...subscriberRoutes,
   ...subscriberActRoutes,
