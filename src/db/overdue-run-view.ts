@@ -133,6 +133,19 @@ export async function largestDebts(db: Db, runId: OverdueRunId, limit: number): 
   }));
 }
 
+/** A subscriber that the run reached, with the name; undefined for another. */
+export async function runSubscriber(
+  db: Db,
+  runId: OverdueRunId,
+  subscriberId: SubscriberId,
+): Promise<{ subscriberId: SubscriberId; subscriberName: string } | undefined> {
+  const row = await db('overdue_run_action as a')
+    .join('subscriber as c', 'c.id', 'a.subscriber_id')
+    .where({ 'a.run_id': runId, 'a.subscriber_id': subscriberId })
+    .first<{ id: SubscriberId; name: string } | undefined>('c.id', 'c.name');
+  return row === undefined ? undefined : { subscriberId: row.id, subscriberName: row.name };
+}
+
 /** What the network said to a run's suspensions, by router: the newest packet of each login counts. */
 export interface RouterEvidence {
   /** Null: no packet was sent. */

@@ -4,7 +4,7 @@ import { applyOverdueRun } from '../../src/billing/overdue-run-apply.ts';
 import { resumeOverdueRuns } from '../../src/billing/overdue-run.ts';
 import type { OverdueRunId } from '../../src/domain/ids.ts';
 import { backgroundEnds } from '../../src/web/background.ts';
-import { aBillingProfile } from '../support/builders.ts';
+import { aBillingProfile, aRouter } from '../support/builders.ts';
 import {
   actionStates,
   aDebtor,
@@ -219,6 +219,39 @@ describe('overdue run pages', () => {
     for (const debtor of debtors) expect(await isSuspended(web.t.db, debtor.subscriptionId)).to.equal(false);
     await finance.post(`/runs/${run.id}/apply`);
     expect((await finance.get(`/runs/${run.id}`)).text).to.include('Not applied: the run was rolled back');
+  });
+
+  it('a subscriber of the run, opens to what was sent and what the router answered', async () => {
+    const { db } = web.t;
+    const [debtor, other] = [await aDebtor(db), await aDebtor(db, { dueOn: '2026-06-01' })];
+    const id = await planned();
+    await applyOverdueRun(web.app.context('other'), { runId: id });
+    const router = await aRouter(db, { name: 'pop-1' });
+    await db('enforcement').insert({
+      radacctid: 1,
+      login_id: debtor.loginId,
+      router_id: router.id,
+      action: 'disconnect',
+      why: 'invoice_overdue',
+      generation: 1,
+      access_fingerprint: 'a',
+      redial_fingerprint: 'b',
+      attributes: '[]',
+      requested_by: 'x',
+      requested_at: '2026-04-01 10:00:01',
+      sent_at: '2026-04-01 10:00:01',
+      outcome: 'nak',
+      error_cause: 503,
+      round_trip_us: 1840,
+      attempts: 2,
+    });
+    const page = await finance.get(`/runs/${id}/subscribers/${debtor.subscriberId}`);
+    expect(page.text).to.include('refused').and.include('Error-Cause 503, 1.8 ms, 2 attempts');
+    const run = await finance.get(`/runs/${id}/evidence`, { 'HX-Request': 'true' });
+    expect(run.text.replace(/\s+/g, ' '))
+      .to.include('pop-1')
+      .and.include('0 of 1 logins have their new RADIUS');
+    expect((await finance.get(`/runs/${id}/subscribers/${other.subscriberId}`)).status).to.equal(404);
   });
 
   it('cancel, gives a planned run up; one that is applied is not cancelled', async () => {

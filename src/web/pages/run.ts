@@ -1,9 +1,10 @@
 import { applyOverdueRun, beginOverdueRun } from '../../billing/overdue-run-apply.ts';
 import { beginRollback, rollbackRun } from '../../billing/overdue-run-rollback.ts';
 import { approveRun, cancelRun, excludeFromRun, planOpenRun } from '../../billing/overdue-run.ts';
-import { type ActionKey, runActions } from '../../db/overdue-reports.ts';
+import { type ActionKey, evidenceOf, runActions, type SubscriberEvidence } from '../../db/overdue-reports.ts';
+import { runSubscriber } from '../../db/overdue-run-view.ts';
 import { type ActionState, countActions, findRun, type OverdueRun } from '../../db/overdue-runs.ts';
-import type { OverdueRunId, SubscriptionId } from '../../domain/ids.ts';
+import type { OverdueRunId, SubscriberId, SubscriptionId } from '../../domain/ids.ts';
 import { formatMinor } from '../../domain/money.ts';
 import { notFound } from '../../errors.ts';
 import { runInBackground } from '../background.ts';
@@ -20,6 +21,12 @@ export const runRoutes: readonly Route[] = [
   { method: 'get', path: '/runs/:id', access: 'run.view', handle: showRun },
   { method: 'get', path: '/runs/:id/progress', access: 'run.view', handle: showProgress },
   { method: 'get', path: '/runs/:id/evidence', access: 'run.view', handle: showEvidence },
+  {
+    method: 'get',
+    path: '/runs/:id/subscribers/:subscriberId',
+    access: 'run.view',
+    handle: showSubscriber,
+  },
   { method: 'get', path: '/runs/:id/actions.csv', access: 'run.view', handle: sendActions },
   { method: 'post', path: '/runs/:id', access: 'run.plan', handle: doExclude },
   { method: 'post', path: '/runs/:id/approve', access: 'run.approve', handle: doApprove },
@@ -87,6 +94,31 @@ async function showEvidence(page: Page): Promise<void> {
   else page.redirect(`/runs/${run.id}`);
 }
 
+/** What reached the network for one subscriber of the run. */
+async function showSubscriber(page: Page): Promise<void> {
+  const run = await runOf(page);
+  const id = String(page.req.params['subscriberId']);
+  const action = isId(id)
+    ? await runSubscriber(page.app.db, run.id, id as string as SubscriberId)
+    : undefined;
+  if (action === undefined) throw notFound(`subscriber ${id} in overdue run ${run.id}`);
+  const logins = await evidenceOf(page.app.db, run.id, action.subscriberId);
+  page.render('admin/runs/subscriber', {
+    title: action.subscriberName,
+    crumbs: [
+      { label: 'Overdue runs', href: '/runs' },
+      { label: `Run ${run.id}`, href: `/runs/${run.id}` },
+    ],
+    runId: run.id,
+    subscriberId: action.subscriberId,
+    logins: logins.map((login) => ({
+      ...login,
+      reason: login.reason?.replaceAll('_', ' ') ?? null,
+      packets: login.packets.map(packetRow),
+    })),
+  });
+}
+
 async function doExclude(page: Page): Promise<void> {
   const run = await runOf(page);
   const form = typed(page.req.body);
@@ -127,6 +159,33 @@ async function doExclude(page: Page): Promise<void> {
     kind: result.notPlanned === 0 ? 'success' : 'warning',
     text: `${counted(result.excluded.length, 'subscription')} excluded; no run touches them before ${result.untilOn}.${late}`,
   });
+}
+
+/** One packet in words: what was sent, what came back, and whether it was seen to work. */
+function packetRow(packet: SubscriberEvidence['packets'][number]) {
+  const answer: Record<string, string> = {
+    pending: 'no answer yet',
+    ack: 'acknowledged',
+    nak: 'refused',
+    timeout: 'no answer',
+    superseded: 'overtaken by something newer',
+    abandoned: 'the sender ended meanwhile',
+    unsent: 'not sent',
+  };
+  const { errorCause, roundTripUs } = packet;
+  return {
+    sentAt: packet.sentAt,
+    action: packet.action === 'coa' ? 'CoA: new speed' : 'Disconnect',
+    answer: answer[packet.outcome] ?? packet.outcome,
+    isBad: packet.outcome === 'nak' || packet.outcome === 'timeout',
+    detail: [
+      ...(errorCause === null ? [] : [`Error-Cause ${errorCause}`]),
+      ...(roundTripUs === null ? [] : [`${Math.round(roundTripUs / 100) / 10} ms`]),
+      ...(packet.attempts > 1 ? [`${packet.attempts} attempts`] : []),
+    ].join(', '),
+    confirmedAt: packet.confirmedAt,
+    confirmedBy: packet.confirmedBy === 'stop' ? 'the session’s end' : 'the rate on the router',
+  };
 }
 
 async function doApprove(page: Page): Promise<void> {
