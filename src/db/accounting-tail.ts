@@ -69,8 +69,8 @@ export async function endOfOpenStretch(db: Db, afterId: string, count: number): 
 
 /**
  * Requests the open sessions with ids in (after, to] that do not have what is decided, or whose Class is ours and whose
- * login is unknown. A key that waits already is left as it is, with its backoff, and so is a session that is ending.
- * Gives how many were requested.
+ * login is unknown. A key that waits already is left as it is, with its backoff, and so is a session that is ending, or
+ * one on a router that was removed: there is nobody to send to. Gives how many were requested.
  */
 export async function requestDriftedSessions(
   db: Db,
@@ -91,6 +91,7 @@ export async function requestDriftedSessions(
      LEFT JOIN reconcile_queue q ON q.kind = 'session' AND q.\`key\` = a.radacctid
      WHERE a.radacctid > ? AND a.radacctid <= ? AND a.acctstoptime IS NULL AND q.id IS NULL
        AND COALESCE(a.router_id, n.id) IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM router gone WHERE gone.id = a.router_id AND gone.removed_at IS NOT NULL)
        AND ((d.login_id IS NOT NULL AND ${sessionDiffers})
          OR (l.id IS NULL AND a.class LIKE 'S1.%'
              AND (s.claimed_gone_at IS NULL OR a.acctupdatetime > s.claimed_gone_at)))

@@ -179,7 +179,7 @@ export class LaneRunner {
         })
       : { kind: 'abandoned', attempts: 0 };
     // What the router said counts, whether or not the router's own row could be written.
-    await this.#learn(outcome).catch((error: unknown) => {
+    await this.#learn(outcome, isProbe).catch((error: unknown) => {
       this.#deps.log.warn('router state not written', {
         error: describeError(error),
         routerId: this.routerId,
@@ -201,7 +201,7 @@ export class LaneRunner {
   }
 
   /** What the outcome says about the router. */
-  async #learn(outcome: CoaOutcome): Promise<void> {
+  async #learn(outcome: CoaOutcome, isProbe: boolean): Promise<void> {
     if (outcome.kind === 'superseded' || outcome.kind === 'abandoned') return;
     const { db, log } = this.#deps;
     if (outcome.kind === 'ack' || outcome.kind === 'nak') {
@@ -218,6 +218,8 @@ export class LaneRunner {
       return;
     }
     if (outcome.kind === 'unsent' && !/^E[A-Z]+$/.test(outcome.why)) return;
+    // What was on its way when the breaker opened says nothing new: counted, it would put off the first probe.
+    if (this.#breaker.isOpen && !isProbe) return;
     const change = afterTimeout(this.#breaker, Math.random());
     this.#breaker = change.breaker;
     const lastError = outcome.kind === 'unsent' ? outcome.why : 'no answer';

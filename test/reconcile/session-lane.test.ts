@@ -382,6 +382,29 @@ describe('lane', function () {
     expect(nas.seen.length, 'nothing more is sent').to.equal(seen);
   });
 
+  it('rule 10, when many packets were on their way as the breaker opened, the first probe comes as soon as after one', async () => {
+    const nas = await router('1');
+    nas.answer = () => 'silent';
+    for (let i = 0; i < 20; i++) await toSlow('1');
+    lane();
+    await until(
+      'nothing is on its way',
+      async () => {
+        const rows = await evidenceOf(db);
+        return rows.length === 20 && rows.every((row) => row.outcome !== 'pending');
+      },
+      { timeoutMs: 10_000 },
+    );
+    expect(await db('router_lane').first('breaker', 'failures')).to.deep.equal({
+      breaker: 'open',
+      failures: 5,
+    });
+    const sooner = await db('router_lane').whereRaw(
+      'probe_at BETWEEN breaker_opened_at + INTERVAL 3 SECOND AND breaker_opened_at + INTERVAL 7 SECOND',
+    );
+    expect(sooner, 'the first probe').to.have.length(1);
+  });
+
   it("rule 10, a router's return by a probe wakes its keys", async () => {
     const nas = await router('1');
     nas.answer = () => 'silent';

@@ -81,6 +81,19 @@ describe('tail of accounting', function () {
     expect(await keys()).to.deep.equal([first, second]);
   });
 
+  it('of a router that was removed, requests nothing again and again: there is nobody to send to', async () => {
+    await aRouter(db, { id: '2' });
+    await db('router').where({ id: '2' }).update({ removed_at: '2026-01-02 00:00:00' });
+    const login = await aLogin(db, { fingerprints: full });
+    const drifted = { class: stale.replace('LOGIN', login.id) };
+    await aSession(db, login, { ...drifted, routerId: '2' });
+    const session = await aSession(db, login, { ...drifted, routerId: '1' });
+    tail({ sweepEveryMs: 20 });
+    await until('the other one', async () => (await queueSize(db)) > 0, { timeoutMs: 5000 });
+    await wait(200);
+    expect(await keys()).to.deep.equal([session]);
+  });
+
   it('rule 9, a row that commits after a row with a higher id is read all the same', async () => {
     const login = await aLogin(db, { fingerprints: full });
     const other = openDb(test.address);
