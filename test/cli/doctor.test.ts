@@ -1,7 +1,11 @@
 import { createHash } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect } from 'chai';
 import { probeLogin, probeStatus } from '../../src/adapters/freeradius/probe.ts';
+import { openDb } from '../../src/db/knex.ts';
 import { aLogin } from '../support/builders.ts';
 import { testCli } from '../support/cli.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -70,6 +74,39 @@ describe('doctor', () => {
     await t.db('schema_migration').where({ name: row.name }).del();
     expect((await examine()).of('schema')[0]?.found).to.include(row.name);
     await t.db('schema_migration').insert(row);
+  });
+
+  it('of a client directory that holds as many files, but other ones, names what is missing and what is strange', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-doctor-'));
+    try {
+      await t.db('nas').insert({
+        nasname: '10.7.0.1',
+        shortname: 'r1',
+        secret: 'x',
+        router_id: 1,
+        changed_at: '2026-03-01 09:00:00',
+      });
+      writeFileSync(join(folder, '10.7.0.2'), '');
+      const { of } = await examine({ SLUICE_CLIENT_DIRECTORY: folder });
+      expect(of('RADIUS clients')[0]).to.include({
+        health: 'broken',
+        found: 'no file for 1: 10.7.0.1; no router for 1: 10.7.0.2',
+      });
+    } finally {
+      await t.db('nas').del();
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('of a database that is away, says where it is looked for, and still looks at FreeRADIUS', async () => {
+    const gone = openDb({ ...t.address, port: 1 }, { poolMax: 1 });
+    const ran = await testCli({ ...t, db: gone }).run('doctor', '--json');
+    await gone.destroy();
+    const findings = ran.json()['findings'] as Found[];
+    expect(ran.code).to.equal(1);
+    expect(findings[0]).to.include({ part: 'database', health: 'broken' });
+    expect(findings[0]?.advice).to.include('SLUICE_DB_PORT');
+    expect(findings.map((finding) => finding.part)).to.include.members(['FreeRADIUS', 'control socket']);
   });
 
   it('of a ledger verdict that is broken, says so', async () => {

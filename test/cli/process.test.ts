@@ -85,38 +85,41 @@ describe('the command line as a process', () => {
     expect(actors[1]).to.match(/^cli:./);
   });
 
-  it('watch, asked to end by SIGINT, ends with 0, having told what happened meanwhile', async () => {
-    const login = await aLogin(t.db, { username: 'watched' });
-    const child = start(['watch', '--json'], environment());
-    const done = ended(child);
-    const told = new Promise<void>((resolve) => {
-      child.stdout?.on('data', (data: Buffer) => {
-        if (data.toString().includes('watched')) resolve();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    it(`watch, asked to end by ${signal}, ends with 0, having told what happened meanwhile`, async () => {
+      const username = `watched-${signal.toLowerCase()}`;
+      const login = await aLogin(t.db, { username });
+      const child = start(['watch', '--json'], environment());
+      const done = ended(child);
+      const told = new Promise<void>((resolve) => {
+        child.stdout?.on('data', (data: Buffer) => {
+          if (data.toString().includes(username)) resolve();
+        });
       });
-    });
-    let generation = 0;
-    // It tells what is new since it began to look, and when that is nobody knows: so until it has told.
-    const writing = setInterval(() => {
-      generation++;
-      void t
-        .db('access_change')
-        .insert({
-          login_id: login.id,
-          at: '2026-03-01 10:00:00.000',
-          from_access: 'denied',
-          to_access: 'full',
-          reason: 'paid_up',
-          generation,
-          requested_by: 'test',
-        })
-        .then(() => undefined);
-    }, 200);
-    await told;
-    clearInterval(writing);
-    child.kill('SIGINT');
-    const ran = await done;
-    expect(ran.code).to.equal(0);
-    const first = JSON.parse(ran.stdout.split('\n')[0] ?? '') as Record<string, unknown>;
-    expect(first).to.include({ kind: 'access', username: 'watched', to: 'full', reason: 'paid_up' });
-  }).timeout(30_000);
+      let generation = 0;
+      // It tells what is new since it began to look, and when that is nobody knows: so until it has told.
+      const writing = setInterval(() => {
+        generation++;
+        void t
+          .db('access_change')
+          .insert({
+            login_id: login.id,
+            at: '2026-03-01 10:00:00.000',
+            from_access: 'denied',
+            to_access: 'full',
+            reason: 'paid_up',
+            generation,
+            requested_by: 'test',
+          })
+          .then(() => undefined);
+      }, 200);
+      await told;
+      clearInterval(writing);
+      child.kill(signal);
+      const ran = await done;
+      expect(ran.code).to.equal(0);
+      const first = JSON.parse(ran.stdout.split('\n')[0] ?? '') as Record<string, unknown>;
+      expect(first).to.include({ kind: 'access', username, to: 'full', reason: 'paid_up' });
+    }).timeout(30_000);
+  }
 });

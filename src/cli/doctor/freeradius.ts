@@ -18,29 +18,36 @@ const whereLogs = 'look at its log; is it running, and does SLUICE_RADIUS_* say 
 
 /** FreeRADIUS: answers on both ports, refuses and accepts what it should, has taken the clients, keeps accounting. */
 export async function checkFreeRadius(app: App): Promise<Finding[]> {
-  const { authAddress: address, authPort, acctPort, statusSecret } = app.config.freeradius;
-  const findings: Finding[] = [];
-  if (statusSecret === undefined) {
-    findings.push(
-      unknown(
-        'FreeRADIUS',
-        'was not asked',
-        'set SLUICE_RADIUS_STATUS_SECRET to the secret of its client "status"',
-      ),
-    );
-  } else {
-    const auth = { address, port: authPort, secret: statusSecret, timeoutMs };
-    findings.push(
-      statusFinding('FreeRADIUS, logins', authPort, await probeStatus(auth)),
-      statusFinding('FreeRADIUS, accounting', acctPort, await probeStatus({ ...auth, port: acctPort })),
-      ...(await loginFindings(app, auth)),
-    );
-  }
+  const target = probeTarget(app);
   return [
-    ...findings,
+    ...(await serverFindings(app)),
+    ...(target === undefined ? [] : await loginFindings(app, target)),
     await socketFinding(app),
     ...(await clientFindings(app)),
     ...(await accountingFindings(app)),
+  ];
+}
+
+/** What can be told of FreeRADIUS while the database is away: whether it runs, and what answers on its ports. */
+export async function checkFreeRadiusAlone(app: App): Promise<Finding[]> {
+  return [...(await serverFindings(app)), await socketFinding(app)];
+}
+
+function probeTarget(app: App): ProbeTarget | undefined {
+  const { authAddress: address, authPort: port, statusSecret: secret } = app.config.freeradius;
+  return secret === undefined ? undefined : { address, port, secret, timeoutMs };
+}
+
+async function serverFindings(app: App): Promise<Finding[]> {
+  const target = probeTarget(app);
+  if (target === undefined) {
+    const advice = 'set SLUICE_RADIUS_STATUS_SECRET to the secret of its client "status"';
+    return [unknown('FreeRADIUS', 'was not asked', advice)];
+  }
+  const { authPort, acctPort } = app.config.freeradius;
+  return [
+    statusFinding('FreeRADIUS, logins', authPort, await probeStatus(target)),
+    statusFinding('FreeRADIUS, accounting', acctPort, await probeStatus({ ...target, port: acctPort })),
   ];
 }
 
@@ -165,14 +172,20 @@ async function clientFindings(app: App): Promise<Finding[]> {
       broken(part, `${clientDirectory} cannot be read`, 'does it exist, and may this account read it?'),
     ];
   }
-  if (files.size === addresses.length)
+  const missing = addresses.filter((address) => !files.has(address));
+  const strange = [...files].filter((file) => !addresses.includes(file));
+  if (missing.length === 0 && strange.length === 0)
     return [...findings, ok(part, `${count(files.size, 'file')} for ${count(addresses.length, 'router')}`)];
+  const some = (names: readonly string[]) => names.slice(0, 5).join(', ') + (names.length > 5 ? ' …' : '');
   return [
     ...findings,
     broken(
       part,
-      `${files.size} files for ${addresses.length} routers`,
-      'is a radius-agent running on this host? See "processes" below',
+      [
+        ...(missing.length === 0 ? [] : [`no file for ${missing.length}: ${some(missing)}`]),
+        ...(strange.length === 0 ? [] : [`no router for ${strange.length}: ${some(strange)}`]),
+      ].join('; '),
+      'is SLUICE_CLIENT_DIRECTORY the one that FreeRADIUS reads, and does a radius-agent run on this host?',
     ),
   ];
 }

@@ -1,7 +1,7 @@
 import { checkDatabase } from '../doctor/database.ts';
 import type { Finding, Health } from '../doctor/finding.ts';
 import { broken } from '../doctor/finding.ts';
-import { checkFreeRadius } from '../doctor/freeradius.ts';
+import { checkFreeRadius, checkFreeRadiusAlone } from '../doctor/freeradius.ts';
 import { checkWork } from '../doctor/work.ts';
 import { describeError } from '../../log.ts';
 import { table } from '../output.ts';
@@ -15,6 +15,9 @@ const areas: readonly { name: string; check: (app: App) => Promise<Finding[]> }[
   { name: 'FreeRADIUS', check: checkFreeRadius },
   { name: 'Sluice', check: checkWork },
 ];
+
+const whereDatabase =
+  'is MariaDB running, and do SLUICE_DB_HOST, SLUICE_DB_PORT and SLUICE_DB_USER say where and who? What follows is all that can be told without it';
 
 export const doctor: Verb = {
   name: 'doctor',
@@ -33,15 +36,14 @@ export const doctor: Verb = {
         findings.push(...(await area.check(app)));
       } catch (error) {
         const described = describeError(error);
-        findings.push(
-          broken(
-            area.name,
-            `could not be checked: ${described.code ?? described.message}`,
-            'mend what is broken above it first',
-          ),
-        );
+        const found = `could not be checked: ${described.code ?? described.message}`;
+        if (area.name !== 'database') {
+          findings.push(broken(area.name, found, 'mend what is broken above it first'));
+          continue;
+        }
+        findings.push(broken(area.name, found, whereDatabase), ...(await checkFreeRadiusAlone(app)));
         // Without its database, nothing else can be told from anything.
-        if (area.name === 'database') break;
+        break;
       }
     }
     const number = (health: Health) => findings.filter((finding) => finding.health === health).length;
