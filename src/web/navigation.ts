@@ -15,6 +15,7 @@ const rail: readonly {
     items: [
       { label: 'Dashboard', href: '/', icon: 'speedometer', needs: 'dashboard.view' },
       { label: 'Subscribers', href: '/subscribers', icon: 'people', needs: 'subscriber.view' },
+      { label: 'Why offline?', href: '/why', icon: 'question-diamond', needs: 'subscriber.view' },
       { label: 'Sessions', href: '/sessions', icon: 'broadcast', needs: 'session.view' },
       { label: 'Routers', href: '/routers', icon: 'router', needs: 'router.view' },
       { label: 'Needs attention', href: '/attention', icon: 'exclamation-diamond', needs: 'attention.view' },

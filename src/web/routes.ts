@@ -8,6 +8,7 @@ import { paymentRoutes } from './pages/payments.ts';
 import { routerRoutes } from './pages/routers.ts';
 import { runRoutes } from './pages/run.ts';
 import { runsRoutes } from './pages/runs.ts';
+import { bulkRoutes } from './pages/bulk.ts';
 import { searchRoutes } from './pages/search.ts';
 import { signInRoutes } from './pages/sign-in.ts';
 import { subscriberRoutes } from './pages/subscriber.ts';
@@ -15,6 +16,7 @@ import { subscriberActRoutes } from './pages/subscriber-acts.ts';
 import { subscriberFormRoutes } from './pages/subscriber-form.ts';
 import { subscriberListRoutes } from './pages/subscriber-list.ts';
 import { subscriberLoginRoutes } from './pages/subscriber-logins.ts';
+import { whyRoutes } from './pages/why.ts';
 import type { Route } from './route.ts';
 
 /** Every route there is. */
@@ -32,9 +34,11 @@ export const routes: readonly Route[] = [
   ...ledgerRoutes,
   ...billingProfileRoutes,
   ...subscriberListRoutes,
+  ...bulkRoutes,
   ...subscriberFormRoutes,
   // Behind whatever else begins with /subscribers: here the rest of the path is somebody's number.
   ...subscriberRoutes,
   ...subscriberActRoutes,
   ...subscriberLoginRoutes,
+  ...whyRoutes,
 ];

@@ -67,7 +67,8 @@ export interface SessionCard {
   readonly isSettled: boolean;
 }
 
-export async function loadAccess(page: Page, id: SubscriberId): Promise<SubscriberAccess> {
+/** With `only`, that login alone is told about. */
+export async function loadAccess(page: Page, id: SubscriberId, only?: string): Promise<SubscriberAccess> {
   const { db } = page.app;
   const [allLogins, subscriptions, suspensions, invoices, policy] = await Promise.all([
     loginViewsOf(db, id),
@@ -96,7 +97,12 @@ export async function loadAccess(page: Page, id: SubscriberId): Promise<Subscrib
     format: (amount) => amountText(amount, exponent),
   });
   const living = allLogins.filter((login) => !login.isRetired);
-  const told = living.length > 0 ? living.slice(0, toldLogins) : allLogins.slice(-1);
+  const told =
+    only !== undefined
+      ? allLogins.filter((login) => login.username === only)
+      : living.length > 0
+        ? living.slice(0, toldLogins)
+        : allLogins.slice(-1);
   const ids = told.map((login) => asId<LoginId>(login.id));
   const [facts, stored, since] = await Promise.all([
     loginFacts(db, ids),

@@ -8,7 +8,9 @@ function invoice(label: string, dueOn: string, openMinor: bigint) {
   return { label, dueOn: parseDay(dueOn), openMinor };
 }
 
-function story(given: Partial<AccessStory> & { debt?: Partial<AccessStory['debt']> } = {}): AccessStory {
+type Given = Partial<Omit<AccessStory, 'debt'>> & { debt?: Partial<AccessStory['debt']> };
+
+function story(given: Given = {}): AccessStory {
   const { debt, ...rest } = given;
   return {
     access: 'full',
@@ -36,7 +38,7 @@ const later = invoice('INV-2060', '2026-11-05', 3000n);
 const future = invoice('INV-2077', '2026-11-30', 3000n);
 
 describe('accessSentence', () => {
-  const cases: [name: string, given: Parameters<typeof story>[0], text: string][] = [
+  const cases: [name: string, given: Given, text: string][] = [
     [
       'of a throttle for one invoice, says how late, and what ends it',
       { access: 'throttled', reason: 'invoice_overdue', rate: '1M/1M', debt: { open: [late] } },

@@ -1,6 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { isIP } from 'node:net';
+import { replyAttributes } from './reply-attributes.ts';
 
 export interface ProbeTarget {
   readonly address: string;
@@ -15,6 +16,8 @@ export type ProbeOutcome =
       readonly kind: 'accept' | 'reject' | 'other';
       readonly ms: number;
       readonly replyMessage: string | null;
+      /** Of the answer, as names and text; without Message-Authenticator. */
+      readonly attributes: readonly (readonly [name: string, value: string])[];
     }
   | { readonly kind: 'silent' | 'forged' | 'closed' };
 
@@ -31,16 +34,25 @@ export function probeStatus(target: ProbeTarget): Promise<ProbeOutcome> {
   return exchange(target, sealed(code.statusServer, randomBytes(16), [], target.secret));
 }
 
+export interface ProbedLogin {
+  readonly username: string;
+  readonly password: string;
+  /** Calling-Station-Id; left out, the request names no device. */
+  readonly mac?: string;
+}
+
 /** A PAP login (RFC 2865 §5.2), as a router would ask; the client must be one that FreeRADIUS knows. */
-export function probeLogin(
-  target: ProbeTarget,
-  login: { readonly username: string; readonly password: string },
-): Promise<ProbeOutcome> {
+export function probeLogin(target: ProbeTarget, login: ProbedLogin): Promise<ProbeOutcome> {
   const authenticator = randomBytes(16);
   const attributes = [
     attribute(1, Buffer.from(login.username)),
     attribute(2, hiddenPassword(Buffer.from(login.password), authenticator, target.secret)),
+    // Framed, PPP, Ethernet: what a PPPoE server says of itself.
+    attribute(6, number(2)),
+    attribute(7, number(1)),
+    attribute(61, number(15)),
     attribute(32, Buffer.from('sluice-doctor')),
+    ...(login.mac === undefined ? [] : [attribute(31, Buffer.from(login.mac))]),
   ];
   return exchange(target, sealed(code.accessRequest, authenticator, attributes, target.secret));
 }
@@ -55,6 +67,12 @@ function sealed(type: number, authenticator: Buffer, attributes: readonly Buffer
   authenticator.copy(packet, 4);
   createHmac('md5', secret).update(packet).digest().copy(packet, 22);
   return packet;
+}
+
+function number(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
 }
 
 function attribute(type: number, value: Buffer): Buffer {
@@ -91,10 +109,12 @@ function exchange(target: ProbeTarget, request: Buffer): Promise<ProbeOutcome> {
     socket.on('error', () => finish({ kind: 'closed' }));
     socket.on('message', (reply) => {
       if (isAnswer(request, reply, target.secret)) {
+        const attributes = replyAttributes(reply);
         finish({
           kind: kindOf(reply),
           ms: performance.now() - startedAt,
-          replyMessage: replyMessageOf(reply),
+          replyMessage: attributes.find(([name]) => name === 'Reply-Message')?.[1] ?? null,
+          attributes,
         });
       } else isForged = true;
     });
@@ -118,14 +138,4 @@ function isAnswer(request: Buffer, reply: Buffer, secret: string): boolean {
 function kindOf(reply: Buffer): 'accept' | 'reject' | 'other' {
   if (reply[0] === code.accessAccept) return 'accept';
   return reply[0] === code.accessReject ? 'reject' : 'other';
-}
-
-function replyMessageOf(reply: Buffer): string | null {
-  for (let at = 20; at + 2 <= reply.length;) {
-    const length = reply[at + 1] ?? 0;
-    if (length < 2) return null;
-    if (reply[at] === 18) return reply.subarray(at + 2, at + length).toString('utf8');
-    at += length;
-  }
-  return null;
 }

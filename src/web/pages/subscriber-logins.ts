@@ -11,6 +11,7 @@ import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
 import type { Page } from '../page.ts';
 import { amountOf, renamed } from '../params.ts';
 import type { Route } from '../route.ts';
+import { whyHref } from '../why-href.ts';
 import { backTo, counted, livingOf, ownSubscription, renderForm } from './subscriber-acts.ts';
 import { subscriberOf } from './subscriber.ts';
 
@@ -228,22 +229,25 @@ function setFlashOf(result: LoginChange): Flash {
 async function doMacReset(page: Page): Promise<void> {
   const { subscriber, login } = await ownLogin(page);
   const result = await setLogin(page.ctx, { loginId: login.id, macLock: null });
-  backTo(
-    page,
-    subscriber,
-    result.ok
-      ? { kind: 'success', text: `${login.username} may dial from any device now.` }
-      : setFlashOf(result),
-  );
+  const flash: Flash = result.ok
+    ? { kind: 'success', text: `${login.username} may dial from any device now.` }
+    : setFlashOf(result);
+  backFrom(page, subscriber, login, flash);
 }
 
 async function doKick(page: Page): Promise<void> {
   const { subscriber, login } = await ownLogin(page);
-  backTo(page, subscriber, await kick(page, login));
+  backFrom(page, subscriber, login, await kick(page, login));
+}
+
+/** To the diagnosis, where the button was there; else to the subscriber. */
+function backFrom(page: Page, subscriber: SubscriberRow, login: LoginRow, flash: Flash): void {
+  if (typed(page.req.body)['back'] === 'why') page.redirect(whyHref(login.username), flash);
+  else backTo(page, subscriber, flash);
 }
 
 /** Ends the open sessions of a login, and says what became of it. */
-export async function kick(page: Page, login: Pick<LoginRow, 'username'>): Promise<Flash> {
+async function kick(page: Page, login: Pick<LoginRow, 'username'>): Promise<Flash> {
   const result = await kickSession(page.ctx, { username: login.username });
   if (result.ok) {
     return {
