@@ -20,19 +20,21 @@ const retryMs = 5 * 60_000;
 
 /**
  * Ticks, and at each tick runs what the database says is due. Several schedulers may tick: the claim decides who runs.
+ * Jobs do not wait for one another, so that a long run delays no review; one that is still running is not begun again.
  * A job that fails comes due again in five minutes, and its outcome says so.
  */
 export function startScheduler(app: App, jobs: readonly Job[]): { stop(): Promise<void> } {
-  let running: Promise<unknown> = Promise.resolve();
-  let isBusy = false;
+  const running = new Map<string, Promise<unknown>>();
   const tick = () => {
-    if (isBusy) return;
-    isBusy = true;
-    running = runDueJobs(app, jobs)
-      .catch((error: unknown) => app.log.error('tick failed', { error: describeError(error) }))
-      .finally(() => {
-        isBusy = false;
-      });
+    const free = jobs.filter((job) => !running.has(job.name));
+    for (const job of free) {
+      const run = runDueJobs(app, [job])
+        .catch((error: unknown) =>
+          app.log.error('tick failed', { job: job.name, error: describeError(error) }),
+        )
+        .finally(() => running.delete(job.name));
+      running.set(job.name, run);
+    }
   };
   // Every five seconds, in UTC: a zone's clock changes cannot skip a tick, and what is due is in the database anyway.
   const task = cron.schedule('*/5 * * * * *', tick, { timezone: 'UTC', name: 'sluice' });
@@ -40,7 +42,7 @@ export function startScheduler(app: App, jobs: readonly Job[]): { stop(): Promis
   return {
     async stop() {
       await task.stop();
-      await running;
+      await Promise.all(running.values());
     },
   };
 }
@@ -53,12 +55,13 @@ export async function runDueJobs(app: App, jobs: readonly Job[]): Promise<string
     app.db,
     jobs.map((job) => ({ name: job.name, nextDueAt: nextDue(job.rhythm(settings), now) })),
   );
-  const ran: string[] = [];
-  for (const job of jobs) if (await runIfDue(app, job, settings)) ran.push(job.name);
-  return ran;
+  const ran = await Promise.all(
+    jobs.map(async (job) => ((await runIfDue(app, job, settings)) ? [job.name] : [])),
+  );
+  return ran.flat();
 }
 
-async function runIfDue(app: App, job: Job, settings: OperatorSettings): Promise<boolean> {
+async function runIfDue(app: App, job: Job): Promise<boolean> {
   const token = randomBytes(16).toString('hex');
   const isOurs = await claimJob(app.db, { name: job.name, token, now: app.clock.now(), leaseMs });
   if (!isOurs) return false;
@@ -78,7 +81,9 @@ async function runIfDue(app: App, job: Job, settings: OperatorSettings): Promise
     clearInterval(renewal);
   }
   const now = app.clock.now();
-  const nextDueAt = hasFailed ? new Date(now.getTime() + retryMs) : nextDue(job.rhythm(settings), now);
+  // Read again: somebody may have changed the hour while the job ran.
+  const rhythm = job.rhythm(await readSettings(app.db));
+  const nextDueAt = hasFailed ? new Date(now.getTime() + retryMs) : nextDue(rhythm, now);
   await finishJob(app.db, { name: job.name, token, now, nextDueAt, outcome });
   return true;
 }
