@@ -11,6 +11,7 @@ import { deleteExpiredSessions } from '../db/staff-sessions.ts';
 import { dayIn } from '../domain/day.ts';
 import type { Rhythm } from '../domain/timetable.ts';
 import { fillFigures, tidyFigures } from '../network/figures.ts';
+import { resumeBulk } from '../subscribers/bulk.ts';
 import { sweepAllLogins, sweepDueReviews } from '../reconcile/sweep.ts';
 import type { Job } from './scheduler.ts';
 
@@ -56,6 +57,15 @@ export const timetable: readonly Job[] = [
     rhythm: every(60),
     async run(ctx) {
       const resumed = await resumeInvoiceRuns(ctx);
+      return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
+    },
+  },
+  {
+    // Acts on many subscribers and imports, whose process died; each goes on where it was.
+    name: 'resume-bulk',
+    rhythm: every(60),
+    async run(ctx) {
+      const resumed = await resumeBulk(ctx);
       return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
     },
   },
