@@ -73,6 +73,20 @@ export async function latestFigures(
   return latest;
 }
 
+/** Sums of several kinds from an instant on; a kind without a value is 0. */
+export async function sumFigures(db: Db, kinds: readonly string[], from: Date): Promise<Map<string, bigint>> {
+  const rows = await db('figure_minute')
+    .whereIn('kind', [...kinds])
+    .where({ subject: wholeInstallation })
+    .where('minute', '>=', sqlInstant(from))
+    .groupBy('kind')
+    .select<{ kind: string; total: string }[]>('kind', db.raw('SUM(value) AS total'));
+  return new Map([
+    ...kinds.map((kind): [string, bigint] => [kind, 0n]),
+    ...rows.map((row): [string, bigint] => [row.kind, BigInt(row.total)]),
+  ]);
+}
+
 /** All values of one minute whose kind begins so. */
 export async function figuresAt(
   db: Db,

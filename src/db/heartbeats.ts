@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { fromSqlInstant } from './knex.ts';
 import { databaseNow } from './leases.ts';
 
 export interface Heartbeat {
@@ -44,6 +45,27 @@ export async function forgetOldHeartbeats(db: Knex): Promise<void> {
 
 export interface LivingProcess extends Heartbeat {
   secondsSinceSeen: number;
+}
+
+/** Processes that fell silent within the last hour without saying goodbye; one that is stopped takes its row out. */
+export async function silentProcesses(
+  db: Knex,
+): Promise<{ host: string; role: string; pid: number; seenAt: Date }[]> {
+  const rows = (await db('process_heartbeat')
+    .whereRaw('seen_at < ? - INTERVAL ? SECOND', [databaseNow(db), heartbeatFreshSeconds])
+    .orderBy(['seen_at', 'id'])
+    .select('host', 'role', 'pid', 'seen_at')) as {
+    host: string;
+    role: string;
+    pid: number;
+    seen_at: string;
+  }[];
+  return rows.map((row) => ({
+    host: row.host,
+    role: row.role,
+    pid: Number(row.pid),
+    seenAt: fromSqlInstant(row.seen_at),
+  }));
 }
 
 export async function livingProcesses(db: Knex, role?: string): Promise<LivingProcess[]> {

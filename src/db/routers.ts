@@ -193,6 +193,16 @@ async function openSessionCounts(db: Db, ids: readonly string[]): Promise<Map<st
   return new Map(rows.map((row) => [row.router_id, Number(row.n)]));
 }
 
+async function waitingSessionCounts(db: Db, ids: readonly string[]): Promise<Map<string, number>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db('reconcile_queue')
+    .whereIn('router_id', [...ids])
+    .where({ kind: 'session' })
+    .groupBy('router_id')
+    .select<{ router_id: string; n: string }[]>('router_id', db.raw('COUNT(*) AS n'));
+  return new Map(rows.map((row) => [row.router_id, Number(row.n)]));
+}
+
 /** Of these router ids, those that were removed on record. */
 export async function removedRouters(db: Db, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
@@ -216,8 +226,10 @@ export interface RouterFilter {
 
 export interface RouterSummary extends Omit<RouterRow, 'sealedSecret'> {
   readonly lane: {
-    /** `unused`: nothing was ever sent to it. */
+    /** `unused`: it has never answered, and nothing says that it does not. */
     readonly breaker: 'closed' | 'open' | 'unused';
+    /** Since when it does not answer. */
+    readonly openedAt: Date | null;
     readonly failures: number;
     readonly probeAt: Date | null;
     readonly lastAnswerAt: Date | null;
@@ -225,12 +237,15 @@ export interface RouterSummary extends Omit<RouterRow, 'sealedSecret'> {
     readonly lastError: string | null;
   };
   readonly openSessions: number;
+  /** Sessions with a CoA or Disconnect that is still wanted. */
+  readonly waitingSessions: number;
   /** One entry a FreeRADIUS host; none while no agent has seen it. */
   readonly evidence: readonly ClientEvidence[];
 }
 
 interface LaneRow {
   breaker: 'closed' | 'open' | null;
+  breaker_opened_at: string | null;
   failures: number | null;
   probe_at: string | null;
   last_answer_at: string | null;
@@ -238,13 +253,14 @@ interface LaneRow {
   last_error: string | null;
 }
 
-/** Routers by name, a page at a time, with their lane, evidence and open sessions, in three statements. */
+/** Routers by name, a page at a time, with their lane, evidence and open sessions, in four statements. */
 export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<RouterSummary[]> {
   const query = db('router as r')
     .leftJoin('router_lane as l', 'l.router_id', 'r.id')
     .select<(Row & LaneRow)[]>(columns)
     .select(
       'l.breaker',
+      'l.breaker_opened_at',
       'l.failures',
       'l.probe_at',
       'l.last_answer_at',
@@ -257,9 +273,7 @@ export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<Ro
   if (filter.ids !== undefined) void query.whereIn('r.id', [...filter.ids]);
   if (filter.afterName !== undefined) void query.where('r.name', '>', filter.afterName);
   if (filter.breaker === 'open') void query.where('l.breaker', 'open');
-  if (filter.breaker === 'closed') {
-    void query.where((either) => either.whereNull('l.breaker').orWhere('l.breaker', 'closed'));
-  }
+  if (filter.breaker === 'closed') void query.where('l.breaker', 'closed').whereNotNull('l.last_answer_at');
   if (filter.text !== undefined) {
     // knex's whereLike() asks for a collation that this server refuses; names match whatever their case.
     const like = `%${filter.text.toLowerCase().replaceAll(/[\\%_]/g, '\\$&')}%`;
@@ -267,11 +281,16 @@ export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<Ro
   }
   const rows = (await query) as (Row & LaneRow)[];
   const ids = rows.map((row) => row.id);
-  const [open, evidence] = await Promise.all([openSessionCounts(db, ids), clientEvidence(db, ids)]);
+  const [open, waiting, evidence] = await Promise.all([
+    openSessionCounts(db, ids),
+    waitingSessionCounts(db, ids),
+    clientEvidence(db, ids),
+  ]);
   return rows.map((row) => ({
     ...withoutSecret(routerOf(row)),
     lane: laneOf(row),
     openSessions: open.get(row.id) ?? 0,
+    waitingSessions: waiting.get(row.id) ?? 0,
     evidence: evidence.get(row.id) ?? [],
   }));
 }
@@ -283,7 +302,8 @@ function withoutSecret({ sealedSecret: _, ...rest }: RouterRow): Omit<RouterRow,
 function laneOf(row: LaneRow): RouterSummary['lane'] {
   const instant = (text: string | null) => (text === null ? null : fromSqlInstant(text));
   return {
-    breaker: row.breaker ?? 'unused',
+    breaker: row.breaker === 'open' ? 'open' : row.last_answer_at === null ? 'unused' : 'closed',
+    openedAt: instant(row.breaker_opened_at),
     failures: row.failures ?? 0,
     probeAt: instant(row.probe_at),
     lastAnswerAt: instant(row.last_answer_at),

@@ -1,10 +1,10 @@
-// Draws every [data-chart] with uPlot: {x:[seconds], series:[{label, values, colour}], unit}. The table stands beside it.
+// Draws every [data-chart] with uPlot: {x:[seconds], series:[{label, values}], unit, zone}. The table stands beside it.
 (() => {
   const drawn = new Map();
 
   const draw = (box) => {
     drawn.get(box)?.destroy();
-    const { x, series, unit } = JSON.parse(box.dataset.chart);
+    const { x, series, unit, zone } = JSON.parse(box.dataset.chart);
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue('--bs-body-color').trim();
     const grid = style.getPropertyValue('--bs-border-color').trim();
@@ -14,6 +14,8 @@
       width: Math.max(box.clientWidth, 200),
       height: 220,
       cursor: { y: false },
+      // Times are the operator's, wherever the browser is.
+      ...(zone === undefined ? {} : { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) }),
       scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] } },
       axes: [axis, { ...axis, label: unit, labelSize: 18, size: 60 }],
       series: [
@@ -34,7 +36,15 @@
     for (const box of document.querySelectorAll('[data-chart]')) draw(box);
   };
   document.addEventListener('DOMContentLoaded', drawAll);
-  document.addEventListener('htmx:afterSwap', drawAll);
+  // Only what is new: a part that is renewed beside the charts must not make them flicker.
+  document.addEventListener('htmx:afterSwap', () => {
+    for (const box of drawn.keys()) {
+      if (box.isConnected) continue;
+      drawn.get(box).destroy();
+      drawn.delete(box);
+    }
+    for (const box of document.querySelectorAll('[data-chart]')) if (!drawn.has(box)) draw(box);
+  });
   document.addEventListener('sluice:theme', drawAll);
   let waiting;
   window.addEventListener('resize', () => {
