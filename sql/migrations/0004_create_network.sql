@@ -44,7 +44,8 @@ CREATE TABLE IF NOT EXISTS radius_client (
   loaded_at DATETIME(3) NULL,
   heard_at DATETIME(3) NULL,
   error VARCHAR(190) NULL,
-  PRIMARY KEY (host, router_id)
+  PRIMARY KEY (host, router_id),
+  KEY radius_client_router (router_id)
 );
 
 -- Who asked a FreeRADIUS host without being a router of ours. At most some hundred a host are kept.

@@ -29,8 +29,8 @@ export async function sealDay(
      SELECT a.id, ?, ?, ?, COALESCE(moved.debit, 0), COALESCE(moved.credit, 0), ?
      FROM ledger_account a
      LEFT JOIN (
-       SELECT p.account_id, SUM(GREATEST(p.amount_minor, 0)) AS debit, -SUM(LEAST(p.amount_minor, 0)) AS credit
-       FROM ledger_entry e
+       SELECT STRAIGHT_JOIN p.account_id, SUM(GREATEST(p.amount_minor, 0)) AS debit, -SUM(LEAST(p.amount_minor, 0)) AS credit
+       FROM ledger_entry e FORCE INDEX (ledger_entry_posted)
        JOIN ledger_posting p ON p.entry_id = e.id
        JOIN ledger_account house ON house.id = p.account_id AND house.owner_key = 'house'
        WHERE e.posted_at >= ? AND e.posted_at < ?
@@ -67,6 +67,7 @@ export async function houseBalances(db: Db): Promise<HouseBalance[]> {
   }));
 }
 
+/** From the entries of the unsealed time on, in that order: from the few house accounts on it would read all that was ever posted. */
 async function balanceRows(db: Db, accountId?: LedgerAccountId): Promise<BalanceRow[]> {
   const [rows] = (await db.raw(
     `SELECT a.id, a.code, a.currency, a.exponent, COALESCE(sealed.sum, 0) + COALESCE(open.sum, 0) AS balance
@@ -75,8 +76,8 @@ async function balanceRows(db: Db, accountId?: LedgerAccountId): Promise<Balance
        SELECT account_id, SUM(debit_minor - credit_minor) AS sum FROM ledger_rollup GROUP BY account_id
      ) sealed ON sealed.account_id = a.id
      LEFT JOIN (
-       SELECT p.account_id, SUM(p.amount_minor) AS sum
-       FROM ledger_entry e
+       SELECT STRAIGHT_JOIN p.account_id, SUM(p.amount_minor) AS sum
+       FROM ledger_entry e FORCE INDEX (ledger_entry_posted)
        JOIN ledger_posting p ON p.entry_id = e.id
        JOIN ledger_account house ON house.id = p.account_id AND house.owner_key = 'house'
        WHERE e.posted_at >= COALESCE((SELECT MAX(until_at) FROM ledger_rollup), '1000-01-01')

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import type { Express } from 'express';
 
@@ -26,23 +26,21 @@ const types: Record<string, string> = {
 export interface Assets {
   /** The path of a file with its hash in it, so that it can be cached for ever. Throws for a name that is not listed. */
   url(name: string): string;
-  /** An icon of bootstrap-icons as SVG text. Throws for one that does not exist. */
+  /** An icon of bootstrap-icons, drawn from the file of all icons in use. Throws for one that does not exist. */
   icon(name: string): string;
   mount(app: Express): void;
 }
 
 export function loadAssets(root: string): Assets {
   const loaded = new Map(
-    Object.entries(files).map(([name, path]) => {
-      const body = readFileSync(join(root, path));
-      const hash = createHash('sha256').update(body).digest('hex').slice(0, 12);
-      const [stem, extension] = [name.slice(0, -extname(name).length), extname(name)];
-      return [
-        name,
-        { body, url: `/assets/${stem}.${hash}${extension}`, type: types[extension] ?? '' },
-      ] as const;
-    }),
+    Object.entries(files).map(
+      ([name, path]) => [name, assetOf(name, readFileSync(join(root, path)))] as const,
+    ),
   );
+  const iconFolder = join(root, 'node_modules/bootstrap-icons/icons');
+  const drawn = iconsInUse(iconFolder, [join(root, 'templates'), import.meta.dirname]);
+  const sprite = assetOf('icons.svg', Buffer.from(spriteOf(iconFolder, drawn)));
+  loaded.set('icons.svg', sprite);
   const icons = new Map<string, string>();
   return {
     url(name) {
@@ -54,8 +52,10 @@ export function loadAssets(root: string): Assets {
       if (!/^[a-z0-9-]+$/.test(name)) throw new RangeError('no such icon');
       const known = icons.get(name);
       if (known !== undefined) return known;
-      const path = join(root, 'node_modules/bootstrap-icons/icons', `${name}.svg`);
-      const svg = readFileSync(path, 'utf8').replace('<svg ', '<svg aria-hidden="true" focusable="false" ');
+      // Drawn once in one cached file: an icon in each row would be most of a page. One that only a value names is inline.
+      const svg = drawn.has(name)
+        ? `<svg class="bi" width="16" height="16" fill="currentColor" aria-hidden="true" focusable="false"><use href="${sprite.url}#${name}"/></svg>`
+        : readIcon(iconFolder, name).replace('<svg ', '<svg aria-hidden="true" focusable="false" ');
       icons.set(name, svg);
       return svg;
     },
@@ -68,4 +68,46 @@ export function loadAssets(root: string): Assets {
       }
     },
   };
+}
+
+interface Asset {
+  readonly body: Buffer;
+  readonly url: string;
+  readonly type: string;
+}
+
+function assetOf(name: string, body: Buffer): Asset {
+  const hash = createHash('sha256').update(body).digest('hex').slice(0, 12);
+  const [stem, extension] = [name.slice(0, -extname(name).length), extname(name)];
+  return { body, url: `/assets/${stem}.${hash}${extension}`, type: types[extension] ?? '' };
+}
+
+/** Names of icons that stand in quotes in templates or in the code of pages; a word too many only adds a drawing. */
+function iconsInUse(iconFolder: string, folders: readonly string[]): Set<string> {
+  const all = new Set(readdirSync(iconFolder).map((file) => file.replace('.svg', '')));
+  const used = new Set<string>();
+  for (const folder of folders) {
+    for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
+      if (!/\.(hbs|ts|js)$/.test(file)) continue;
+      for (const [, name = ''] of readFileSync(join(folder, file), 'utf8').matchAll(
+        /['"]([a-z][a-z0-9-]*)['"]/g,
+      )) {
+        if (all.has(name)) used.add(name);
+      }
+    }
+  }
+  return new Set([...used].sort());
+}
+
+function spriteOf(iconFolder: string, names: ReadonlySet<string>): string {
+  const symbols = [...names].map((name) =>
+    readIcon(iconFolder, name)
+      .replace(/<svg [^>]*>/, `<symbol id="${name}" viewBox="0 0 16 16">`)
+      .replace('</svg>', '</symbol>'),
+  );
+  return `<svg xmlns="http://www.w3.org/2000/svg">${symbols.join('')}</svg>`;
+}
+
+function readIcon(iconFolder: string, name: string): string {
+  return readFileSync(join(iconFolder, `${name}.svg`), 'utf8').trim();
 }

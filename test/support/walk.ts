@@ -35,7 +35,7 @@ export async function walk(options: WalkOptions): Promise<Step[]> {
   const seen = new Map<string, number>();
   const steps: Step[] = [];
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-    const { path, isPart, from } = next;
+    const { path, isPart } = next;
     const route = routeOf(options.routes, path);
     if (seen.has(`${isPart ? 'part ' : ''}${path}`)) continue;
     seen.set(`${isPart ? 'part ' : ''}${path}`, 1);

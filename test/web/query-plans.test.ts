@@ -1,0 +1,159 @@
+import { expect } from 'chai';
+import mysql from 'mysql2/promise';
+import { fillBigIsp } from '../../scripts/bench/big-isp.ts';
+import { routes } from '../../src/web/routes.ts';
+import { walk } from '../support/walk.ts';
+import { openTestWeb, type TestWeb } from '../support/web.ts';
+
+/** What one statement of a page may look at: some pages of a list with what stands beside them. */
+const readMax = 12_000;
+/** And for each count that stops at ten thousand: so many rows, put aside and counted. */
+const readMaxCounted = 21_000;
+const readMaxOfRun = 40_000;
+/** More rows than this are not put in order by hand. */
+const sortMax = 2_000;
+const subscribers = 60_000;
+
+interface Statement {
+  readonly sql: string;
+  readonly bindings: readonly unknown[];
+  readonly path: string;
+}
+
+/**
+ * At a size at which reading a whole table is plainly more than a page may: every statement of every page, part and
+ * filter is explained, and run with the server counting what it looks at.
+ */
+describe('query plans of the pages', function () {
+  this.timeout(300_000);
+  let web: TestWeb;
+  let connection: mysql.Connection;
+  const statements = new Map<string, Statement>();
+
+  before(async () => {
+    web = await openTestWeb('2026-05-01T10:00:00Z');
+    await fillBigIsp({
+      db: web.t.db,
+      subscribers,
+      sessions: subscribers * 5,
+      now: web.clock.now(),
+    });
+    const { host, port, user, password, database } = web.t.address;
+    connection = await mysql.createConnection({ host, port, user, password, database, timezone: 'Z' });
+    await collect();
+  });
+  after(async () => {
+    await connection.end();
+    await web.close();
+  });
+
+  /** Walks all pages as the owner and keeps each different SELECT with the values that it had. */
+  async function collect(): Promise<void> {
+    let path = '';
+    web.app.db.on('query', (query: { sql: string; bindings?: readonly unknown[] }) => {
+      if (!/^\s*\(?\s*(select|with)\b/i.test(query.sql)) return;
+      const bindings = query.bindings ?? [];
+      // The same text with other values is another question: a common state and a rare one.
+      const key = `${query.sql} ${JSON.stringify(bindings.filter((value) => typeof value !== 'number'))}`;
+      const shape = query.sql.replaceAll(/(\?, )+/g, '…');
+      const alike = [...statements.keys()].filter((one) => one.startsWith(`${shape} `)).length;
+      if (alike < 8) statements.set(`${shape} ${key}`, { sql: query.sql, bindings, path });
+    });
+    const owner = await web.as('owner');
+    statements.clear();
+    const steps = await walk({
+      url: web.url,
+      cookies: owner.cookies,
+      routes,
+      starts: [...startsOf(), ...searches],
+      before: (next) => (path = next),
+    });
+    const failed = steps.filter((step) => step.status >= 500);
+    expect(failed.map((step) => `${step.path} ${step.status}`)).to.deep.equal([]);
+  }
+
+  it('every page was asked', () => {
+    expect(statements.size).to.be.greaterThan(20);
+  });
+
+  it('no statement reads a big table from end to end, or sorts one', async () => {
+    const faults: string[] = [];
+    for (const { sql, bindings, path } of statements.values()) {
+      for (const fault of await faultsOf(sql, bindings)) faults.push(`${path}\n  ${fault}\n  ${sql}`);
+    }
+    // Not by expect: it would cut the list off.
+    if (faults.length > 0) throw new Error(`${faults.length} faults\n${faults.join('\n\n')}`);
+  });
+
+  async function faultsOf(sql: string, bindings: readonly unknown[]): Promise<string[]> {
+    const values = [...bindings];
+    const [plan] = (await connection.query(`EXPLAIN ${sql}`, values)) as unknown as [PlanRow[]];
+    const sortsAndReads = plan.flatMap((row) => {
+      const count = Number(row.rows ?? 0);
+      const isBig = count > sortMax && row.table?.startsWith('<') !== true;
+      const why = `${row.table ?? ''} ${row.type ?? ''} key=${row.key ?? 'none'} rows=${count} ${row.Extra ?? ''}`;
+      if (isBig && row.type === 'ALL') return [`reads the whole table: ${why}`];
+      if (isBig && row.Extra?.includes('filesort') === true) return [`sorts by hand: ${why}`];
+      return [];
+    });
+    await connection.query('FLUSH STATUS');
+    await connection.query(sql, values);
+    const [counters] = (await connection.query(
+      "SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name = 'Sort_rows'",
+    )) as unknown as [{ Variable_name: string; Value: string }[]];
+    const read = counters
+      .filter((row) => row.Variable_name.startsWith('Handler_read'))
+      .reduce((sum, row) => sum + Number(row.Value), 0);
+    const sorted = Number(counters.find((row) => row.Variable_name === 'Sort_rows')?.Value ?? 0);
+    const counts =
+      [...sql.matchAll(/\b10001\b/g)].length + bindings.filter((value) => value === 10_001).length;
+    // The sums of one run are made of its lines, of which there are as many as it has subscriptions.
+    const isOfOneRun = /\b(run_id|opened_by_run_id)`? = \?/.test(sql);
+    const max = (isOfOneRun ? readMaxOfRun : readMax) + counts * readMaxCounted;
+    return [
+      ...sortsAndReads,
+      ...(read > max ? [`looks at ${read} rows, ${max} at most`] : []),
+      ...(sorted > sortMax && !isOfOneRun ? [`sorts ${sorted} rows, ${sortMax} at most`] : []),
+    ];
+  }
+});
+
+interface PlanRow {
+  table: string | null;
+  type: string | null;
+  key: string | null;
+  rows: string | number | null;
+  Extra: string | null;
+}
+
+/** What is typed into the search field: each kind of thing that it knows, and what it does not find. */
+const searches = [
+  'u4711',
+  'u4',
+  'amina',
+  'amina hoss',
+  'a',
+  '+8801000000077',
+  '8801',
+  '02:00:00:00:00:2A',
+  '10.0.12.34',
+  '2001:db8::1',
+  'INV-4711',
+  '4711',
+  'r4711',
+  '0000002A',
+  '#4711',
+  'nobody is called this',
+  "o'hara",
+].map((text) => `/search?q=${encodeURIComponent(text)}`);
+
+/** Every page that needs no number, and the first rows of those that do. */
+function startsOf(): string[] {
+  return routes
+    .filter((route) => route.method === 'get')
+    .flatMap((route) =>
+      route.path.includes(':')
+        ? ['1', '4711', '29'].map((id) => route.path.replaceAll(/:[A-Za-z]+/g, id))
+        : [route.path],
+    );
+}
