@@ -1,35 +1,39 @@
 import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
+import { recordActivity } from '../db/activity.ts';
+import { doneBefore } from '../db/done-before.ts';
 import { inTransaction, type Trx } from '../db/knex.ts';
 import {
   insertPoolRanges,
   liveRouterIdByName,
+  lockPool,
   poolHolding,
   type PoolRange,
   staticLoginWithin,
 } from '../db/packages.ts';
 import { ipv4ToNumber } from '../domain/ip.ts';
-import { invalid } from '../errors.ts';
+import { invalid, notFound } from '../errors.ts';
 import { checked, line, parseInput, technicalName } from '../input.ts';
 import { addNamedRow } from './add-row.ts';
 
 const address = () => checked('must be an IPv4 address such as 10.1.0.2', ipv4ToNumber);
+const ranges = z
+  .array(
+    z.strictObject({
+      router: line(60),
+      first: address(),
+      last: address(),
+      suspendedFirst: address(),
+      suspendedLast: address(),
+    }),
+  )
+  .max(500);
 const schema = z.strictObject({
   name: technicalName(60),
   suspendedName: technicalName(60),
-  ranges: z
-    .array(
-      z.strictObject({
-        router: line(60),
-        first: address(),
-        last: address(),
-        suspendedFirst: address(),
-        suspendedLast: address(),
-      }),
-    )
-    .max(500)
-    .default([]),
+  ranges: ranges.default([]),
 });
+const moreSchema = z.strictObject({ ipv4PoolId: z.string(), ranges: ranges.min(1, 'must name a range') });
 
 type Wanted = z.output<typeof schema>;
 
@@ -54,6 +58,35 @@ export async function addIpv4Pool(
       await insertPoolRanges(trx, id, [await checkRange(trx, range, `ranges.${index}`)]);
     }
     return { ipv4PoolId: id };
+  });
+}
+
+/** Gives a pool addresses on more routers, or more on one: logins name the pool, so none of their rows changes. */
+export async function addIpv4PoolRanges(
+  ctx: CommandContext,
+  input: z.input<typeof moreSchema>,
+): Promise<{ rangeCount: number }> {
+  const { ipv4PoolId, ranges: wanted } = parseInput(moreSchema, input);
+  return inTransaction(ctx.db, async (trx) => {
+    const pool = await lockPool(trx, ipv4PoolId);
+    if (pool === undefined) throw notFound(`IPv4 pool ${ipv4PoolId}`);
+    const verb = 'ipv4_pool.add_ranges';
+    const { correlationId } = ctx;
+    if (await doneBefore(trx, { correlationId, verb, subjectId: ipv4PoolId })) {
+      return { rangeCount: wanted.length };
+    }
+    for (const [index, range] of wanted.entries()) {
+      await insertPoolRanges(trx, ipv4PoolId, [await checkRange(trx, range, `ranges.${index}`)]);
+    }
+    await recordActivity(trx, {
+      at: ctx.clock.now(),
+      actor: ctx.actor,
+      verb,
+      subject: { kind: 'ipv4_pool', id: ipv4PoolId },
+      correlationId,
+      diff: { pool: pool.name, ranges: wanted },
+    });
+    return { rangeCount: wanted.length };
   });
 }
 

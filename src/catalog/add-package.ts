@@ -25,12 +25,7 @@ export async function addPackage(
   input: z.input<typeof schema>,
 ): Promise<{ packageId: PackageId }> {
   const wanted = parseInput(schema, input);
-  if (wanted.operatorsPriceMinor > wanted.customersPriceMinor) {
-    throw invalid(
-      'operatorsPriceMinor',
-      "must not be above the customer's price: the reseller would pay for each sale",
-    );
-  }
+  pricesBelongTogether(wanted);
   return inTransaction(ctx.db, async (trx) => {
     const masterId = await requireByName(trx, 'master_package', {
       field: 'masterPackage',
@@ -55,4 +50,15 @@ export async function addPackage(
     });
     return { packageId: asId<PackageId>(id) };
   });
+}
+
+export function pricesBelongTogether(prices: {
+  customersPriceMinor: bigint;
+  operatorsPriceMinor: bigint;
+}): void {
+  if (prices.operatorsPriceMinor <= prices.customersPriceMinor) return;
+  throw invalid(
+    'operatorsPriceMinor',
+    "must not be above the customer's price: the reseller would pay for each sale",
+  );
 }

@@ -5,18 +5,20 @@ import { ipv4ToNumber } from '../domain/ip.ts';
 import { checked, line, parseInput, technicalName, wholeNumber } from '../input.ts';
 import { addNamedRow, requireByName } from './add-row.ts';
 
-const ipv4 = (rule: string) =>
+/** IPv4 addresses separated by commas, without spaces. */
+export const addresses = (rule: string) =>
   checked(rule, (text) => {
     for (const part of text.split(',')) ipv4ToNumber(part.trim());
     return text.replaceAll(' ', '');
   });
+export const seconds = () => wholeNumber(60, 31_536_000);
 const schema = z.strictObject({
   name: technicalName(60),
   pool: line(60).optional(),
-  localAddress: ipv4('must be an IPv4 address such as 10.0.0.1').optional(),
-  dnsServers: ipv4('must be IPv4 addresses separated by commas').optional(),
-  sessionTimeoutSeconds: wholeNumber(60, 31_536_000).optional(),
-  idleTimeoutSeconds: wholeNumber(60, 31_536_000).optional(),
+  localAddress: addresses('must be an IPv4 address such as 10.0.0.1').optional(),
+  dnsServers: addresses('must be IPv4 addresses separated by commas').optional(),
+  sessionTimeoutSeconds: seconds().optional(),
+  idleTimeoutSeconds: seconds().optional(),
 });
 
 /** A PPP profile as routers know it by name (Mikrotik-Group). */

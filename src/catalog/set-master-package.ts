@@ -49,6 +49,27 @@ export async function setMasterPackage(
   return result;
 }
 
+export interface MasterPackageChange {
+  readonly column: string;
+  readonly before: string | number | null;
+  readonly after: string | number | null;
+}
+
+/** What `setMasterPackage` would change, with the same refusals, for a person to look at before it is done. */
+export async function previewMasterPackage(
+  ctx: CommandContext,
+  input: z.input<typeof schema>,
+): Promise<MasterPackageChange[]> {
+  const wanted = parseInput(schema, input);
+  return inTransaction(ctx.db, async (trx) => {
+    const before = await lockMasterPackage(trx, wanted.masterPackage);
+    if (before === undefined) throw notFound(`master package ${wanted.masterPackage}`);
+    return Object.entries(await networkColumns(trx, wanted))
+      .filter(([name, value]) => !isSame(before[name], value))
+      .map(([column, after]) => ({ column, before: before[column] ?? null, after }));
+  });
+}
+
 /** BIGINT ids come back as text and small numbers as numbers: compare what they say. */
 function isSame(stored: string | number | null | undefined, wanted: string | number | null): boolean {
   if (stored == null || wanted === null) return (stored ?? null) === wanted;

@@ -1,6 +1,7 @@
 import type { PackageId } from '../domain/ids.ts';
 import type { SuspensionEffect } from '../domain/access-types.ts';
 import { asId, operatorReseller } from '../domain/ids.ts';
+import { inOrder, type Place } from './keyset.ts';
 import type { Db, Trx } from './knex.ts';
 
 export type CatalogTable =
@@ -68,6 +69,11 @@ export async function insertPoolRanges(
   );
 }
 
+/** The pool, locked until the transaction ends. */
+export async function lockPool(trx: Trx, id: string): Promise<{ name: string } | undefined> {
+  return trx('ipv4_pool').where({ id }).forUpdate().first<{ name: string } | undefined>('name');
+}
+
 /** The pool that holds one of the addresses from `first` to `last`, as normal or suspended range; on one router, or any. */
 export async function poolHolding(
   db: Db,
@@ -111,6 +117,7 @@ export async function liveRouterIdByName(db: Db, name: string): Promise<string |
 export interface PackageRow {
   id: PackageId;
   name: string;
+  masterPackageId: string;
   masterPackage: string;
   billingType: 'daily' | 'monthly';
   customerType: 'pppoe' | 'hotspot' | 'static_ip' | 'other';
@@ -126,16 +133,25 @@ export interface PackageRow {
   isRetired: boolean;
 }
 
+export interface PackageFilter {
+  name?: string;
+  id?: string;
+  isRetired?: boolean;
+  masterPackageId?: string;
+  /** By name. */
+  place?: Place | null;
+  limit?: number;
+}
+
 /** Packages with what their master package says, by name. */
-export async function listPackages(db: Db, filter: { name?: string } = {}): Promise<PackageRow[]> {
+export async function listPackages(db: Db, filter: PackageFilter = {}): Promise<PackageRow[]> {
   const query = db('package as p')
     .join('master_package as m', 'm.id', 'p.master_package_id')
     .leftJoin('ipv4_pool as i', 'i.id', 'm.pool_id')
     .leftJoin('ppp_profile as f', 'f.id', 'm.ppp_profile_id')
     .leftJoin('tax_rate as t', 't.id', 'p.tax_rate_id')
     .where('p.reseller_id', operatorReseller)
-    .orderBy('p.name')
-    .limit(1000)
+    .limit(filter.limit ?? 1000)
     .select<Record<string, string | null>[]>('p.*', {
       master: 'm.name',
       billing_type: 'm.billing_type',
@@ -147,10 +163,16 @@ export async function listPackages(db: Db, filter: { name?: string } = {}): Prom
       tax: 't.name',
       tax_bp: 't.rate_bp',
     });
+  void inOrder(db, query, { columns: ['p.name'], way: 'asc' }, filter.place ?? null);
   if (filter.name !== undefined) void query.where('p.name', filter.name);
+  if (filter.id !== undefined) void query.where('p.id', filter.id);
+  if (filter.masterPackageId !== undefined) void query.where('p.master_package_id', filter.masterPackageId);
+  if (filter.isRetired === true) void query.whereNotNull('p.retired_at');
+  if (filter.isRetired === false) void query.whereNull('p.retired_at');
   return (await query).map((row) => ({
     id: asId(row['id'] ?? ''),
     name: row['name'] ?? '',
+    masterPackageId: row['master_package_id'] ?? '',
     masterPackage: row['master'] ?? '',
     billingType: row['billing_type'] as PackageRow['billingType'],
     customerType: row['customer_type'] as PackageRow['customerType'],
@@ -189,6 +211,25 @@ export async function listBillingProfiles(db: Db): Promise<BillingProfileRow[]> 
     overdueEffect: row['overdue_effect'] as SuspensionEffect,
     throttleRate: row['throttle_rate'] ?? null,
   }));
+}
+
+/** The package's own columns, locked until the transaction ends. */
+export async function lockPackage(
+  trx: Trx,
+  id: string,
+): Promise<Record<string, string | number | null> | undefined> {
+  return trx('package')
+    .where({ id, reseller_id: operatorReseller })
+    .forUpdate()
+    .first<Record<string, string | number | null>>();
+}
+
+export async function updatePackage(
+  trx: Trx,
+  id: string,
+  changes: Record<string, string | null>,
+): Promise<void> {
+  await trx('package').where({ id }).update(changes);
 }
 
 /** The master package as stored, locked until the transaction ends. */

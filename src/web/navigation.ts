@@ -18,6 +18,8 @@ const rail: readonly {
       { label: 'Why offline?', href: '/why', icon: 'question-diamond', needs: 'subscriber.view' },
       { label: 'Sessions', href: '/sessions', icon: 'broadcast', needs: 'session.view' },
       { label: 'Routers', href: '/routers', icon: 'router', needs: 'router.view' },
+      { label: 'IPv4 pools', href: '/pools', icon: 'diagram-3', needs: 'catalog.view' },
+      { label: 'PPP profiles', href: '/ppp-profiles', icon: 'card-list', needs: 'catalog.view' },
       { label: 'Needs attention', href: '/attention', icon: 'exclamation-diamond', needs: 'attention.view' },
     ],
   },
@@ -37,6 +39,7 @@ const rail: readonly {
       { label: 'Packages', href: '/packages', icon: 'box', needs: 'catalog.view' },
       { label: 'Master packages', href: '/master-packages', icon: 'boxes', needs: 'catalog.view' },
       { label: 'Billing profiles', href: '/billing-profiles', icon: 'sliders', needs: 'catalog.view' },
+      { label: 'Tax', href: '/tax-rates', icon: 'percent', needs: 'catalog.view' },
     ],
   },
   {

@@ -4,6 +4,11 @@ import { dashboardRoutes } from './pages/dashboard.ts';
 import { invoiceRoutes } from './pages/invoices.ts';
 import { invoiceRunRoutes } from './pages/invoice-runs.ts';
 import { ledgerRoutes } from './pages/ledger.ts';
+import { masterPackageRoutes } from './pages/master-packages.ts';
+import { packageRoutes } from './pages/packages.ts';
+import { poolRoutes } from './pages/pools.ts';
+import { pppProfileRoutes } from './pages/ppp-profiles.ts';
+import { taxRateRoutes } from './pages/tax-rates.ts';
 import { paymentRoutes } from './pages/payments.ts';
 import { routerRoutes } from './pages/routers.ts';
 import { runRoutes } from './pages/run.ts';
@@ -32,6 +37,11 @@ export const routes: readonly Route[] = [
   ...invoiceRoutes,
   ...paymentRoutes,
   ...ledgerRoutes,
+  ...taxRateRoutes,
+  ...pppProfileRoutes,
+  ...poolRoutes,
+  ...packageRoutes,
+  ...masterPackageRoutes,
   ...billingProfileRoutes,
   ...subscriberListRoutes,
   ...bulkRoutes,
