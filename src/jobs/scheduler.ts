@@ -55,9 +55,7 @@ export async function runDueJobs(app: App, jobs: readonly Job[]): Promise<string
     app.db,
     jobs.map((job) => ({ name: job.name, nextDueAt: nextDue(job.rhythm(settings), now) })),
   );
-  const ran = await Promise.all(
-    jobs.map(async (job) => ((await runIfDue(app, job, settings)) ? [job.name] : [])),
-  );
+  const ran = await Promise.all(jobs.map(async (job) => ((await runIfDue(app, job)) ? [job.name] : [])));
   return ran.flat();
 }
 
