@@ -52,6 +52,10 @@ export async function requestReconcile(
         requested_at: db.raw('VALUES(requested_at)'),
         attempts: 0,
         is_parked: false,
+        // Whoever claimed the older wish of a login drops it when it comes to write (rule 4), and may be dead: nobody
+        // waits for its lease. A session keeps its claim, since a packet may be on its way.
+        claim_token: db.raw("IF(kind = 'login', NULL, claim_token)"),
+        locked_until: db.raw("IF(kind = 'login', NULL, locked_until)"),
       });
   }
 }

@@ -11,7 +11,7 @@ export interface WorkerDeps extends LoginReconcileDeps {
 export interface WorkerOptions {
   /** Keys of one look. At most 500. */
   batch?: number;
-  /** Longer than the slowest look, and renewed while one goes on. */
+  /** Renewed three times in it while a look goes on; what a worker that died had claimed waits no longer than this. */
   leaseMs?: number;
   /** Correct without any wake-up: this often the queue is looked at anyway. */
   pollMs?: number;
@@ -26,7 +26,7 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 60_000, pollMs: 1000, pauseMs: 1000 };
+const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 15_000, pollMs: 1000, pauseMs: 1000 };
 
 /**
  * Looks at login and router keys until it is stopped. Each kind has its own loop, so that a slow router never delays a

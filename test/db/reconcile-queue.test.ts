@@ -89,16 +89,29 @@ describe('db/reconcile-queue', () => {
       expect(await rows()).to.deep.equal([]);
     });
 
-    it('finish, when a newer wish came meanwhile, leaves it and lets it be claimed at once', async () => {
+    it('requestReconcile, of a login that is being looked at, or whose worker died, waits for neither', async () => {
       await request([1, 2, 3]);
       const claims = await claim(db, 'login', { limit: 10, leaseMs: 60_000 });
-      await request([2]);
+      await request([2], { priority: 'payment' });
+      const again = await claim(db, 'login', { limit: 10, leaseMs: 60_000 });
+      expect(keysOf(again)).to.deep.equal([2]);
+      await db.transaction(async (trx) => {
+        expect(keysOf(await stillWanted(trx, claims)), 'the older wish is dropped').to.deep.equal([1, 3]);
+      });
+      await finish(db, claims);
+      expect((await rows()).map((row) => row.claim_token)).to.deep.equal([again[0]?.token]);
+    });
+
+    it('finish, when a newer wish of a session came meanwhile, leaves it and lets it be claimed at once', async () => {
+      await request([1, 2, 3], { kind: 'session' });
+      const claims = await claim(db, 'session', { limit: 10, leaseMs: 60_000 });
+      await request([2], { kind: 'session' });
       expect(
-        await claim(db, 'login', { limit: 10, leaseMs: 60_000 }),
-        'while it is being looked at',
+        await claim(db, 'session', { limit: 10, leaseMs: 60_000 }),
+        'while its packet may be on its way',
       ).to.deep.equal([]);
       await finish(db, claims);
-      const again = await claim(db, 'login', { limit: 10, leaseMs: 60_000 });
+      const again = await claim(db, 'session', { limit: 10, leaseMs: 60_000 });
       expect(keysOf(again)).to.deep.equal([2]);
     });
 
