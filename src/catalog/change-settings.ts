@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { inTransaction } from '../db/knex.ts';
+import { inTransaction, type Trx } from '../db/knex.ts';
 import { requestAllLogins } from '../db/login-requests.ts';
 import { hasPostings } from '../db/setting-facts.ts';
 import { type OperatorSettings, readSettings, saveSettings } from '../db/settings.ts';
@@ -99,23 +99,20 @@ export async function changeSettings(
     if (reachesLogins.includes(input.name)) {
       await requestAllLogins(trx, { priority: 'run', requestedBy: ctx.correlationId });
     }
+    if (movesRuns.includes(input.name)) await moveDailyRuns(trx, at);
     return { isChanged: true, before, after };
   });
-  if (change.isChanged) {
-    if (movesRuns.includes(input.name)) await moveDailyRuns(ctx);
-    ctx.wake('worker');
-  }
+  if (change.isChanged) ctx.wake('worker');
   return change;
 }
 
 /** The daily runs come due at the operator's hour in the operator's zone: what has changed either moves them. */
-async function moveDailyRuns(ctx: CommandContext): Promise<void> {
-  const { zone, invoiceRunAt, overdueRunAt } = await readSettings(ctx.db);
-  const now = ctx.clock.now();
+async function moveDailyRuns(trx: Trx, now: Date): Promise<void> {
+  const { zone, invoiceRunAt, overdueRunAt } = await readSettings(trx);
   for (const [job, at] of [
     ['invoice-run', invoiceRunAt],
     ['overdue-run', overdueRunAt],
   ] as const) {
-    await setNextDue(ctx.db, job, nextDue({ kind: 'daily', at, zone }, now));
+    await setNextDue(trx, job, { nextDueAt: nextDue({ kind: 'daily', at, zone }, now), now });
   }
 }

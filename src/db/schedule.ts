@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { fromSqlInstant, sqlInstant } from './knex.ts';
+import { type Db, fromSqlInstant, sqlInstant } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
 
 export interface ScheduleRow {
@@ -66,11 +66,12 @@ export async function finishJob(
     });
 }
 
-/** Moves a job's hour, after an operator changed the settings it depends on. */
-export async function setNextDue(db: Knex, name: string, nextDueAt: Date): Promise<void> {
+/** Moves a job's hour, after an operator changed the settings it depends on. One that is due already stays due. */
+export async function setNextDue(db: Db, name: string, to: { nextDueAt: Date; now: Date }): Promise<void> {
   await db('schedule')
     .where({ name })
-    .update({ next_due_at: sqlInstant(nextDueAt) });
+    .andWhere('next_due_at', '>', sqlInstant(to.now))
+    .update({ next_due_at: sqlInstant(to.nextDueAt) });
 }
 
 export async function readSchedule(db: Knex): Promise<ScheduleRow[]> {

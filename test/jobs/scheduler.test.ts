@@ -3,6 +3,7 @@ import { openApp, type App } from '../../src/app.ts';
 import { fixedClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
 import { readSchedule } from '../../src/db/schedule.ts';
+import { saveSettings } from '../../src/db/settings.ts';
 import { type Job, runDueJobs } from '../../src/jobs/scheduler.ts';
 import { testDb, type TestDb } from '../support/db.ts';
 
@@ -51,6 +52,26 @@ describe('scheduler', () => {
     const both = await Promise.all([runDueJobs(app, [daily]), runDueJobs(app, [daily])]);
     expect(both.flat()).to.deep.equal(['daily']);
     expect(runs).to.have.length(1);
+  });
+
+  it('runDueJobs, when somebody changes the hour while the job runs, comes due at the new hour', async () => {
+    clock.set('2026-05-02T10:00:03Z');
+    const hourly: Job = {
+      name: 'by-setting',
+      rhythm: ({ overdueRunAt }) => ({ kind: 'daily', at: overdueRunAt, zone: 'UTC' }),
+      run: async () => {
+        await saveSettings(t.db, { overdueRunAt: '06:00' }, clock.now());
+        return 'did it';
+      },
+    };
+    await saveSettings(t.db, { overdueRunAt: '10:01' }, clock.now());
+    await runDueJobs(app, [hourly]);
+    clock.set('2026-05-02T10:01:03Z');
+    expect(await runDueJobs(app, [hourly])).to.deep.equal(['by-setting']);
+    const row = (await readSchedule(t.db)).find((one) => one.name === 'by-setting');
+    expect(row?.nextDueAt.toISOString()).to.equal('2026-05-03T06:00:00.000Z');
+    await t.db('schedule').where({ name: 'by-setting' }).del();
+    clock.set('2026-05-01T10:00:04Z');
   });
 
   it('runDueJobs, after three missed days, catches up with one run', async () => {
