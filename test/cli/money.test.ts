@@ -86,8 +86,13 @@ describe('the verbs about money', () => {
       .and.to.include('nothing was changed');
     expect(await t.db('overdue_run')).to.have.length(0);
     const early = await cli.run('overdue-run', '--as-of', '2026-03-12', '--apply');
-    expect(early.code).to.equal(1);
-    expect(early.stderr).to.include('still to come');
+    expect(early.code).to.equal(2);
+    expect(early.stderr).to.match(/--as-of: must not be later than \d{4}-\d\d-\d\d with --apply/);
+    expect(await t.db('overdue_run'), 'nothing is planned either').to.have.length(0);
+    expect((await cli.run('overdue-run', '--as-of', '2026-03-12', '--plan')).code).to.equal(0);
+    const planned = await cli.run('overdue-run', '--run', '1', '--apply');
+    expect(planned.code).to.equal(1);
+    expect(planned.stderr).to.include('still to come');
     await cli.run('overdue-run', '--run', '1', '--cancel', '--note', 'too early');
   });
 

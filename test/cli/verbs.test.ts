@@ -356,9 +356,12 @@ describe('the verbs', () => {
     it('with an amount, percentage, rate or range that is none, names the option and its rule', async () => {
       const price = await cli.run('package', 'add', 'X', '--master', 'M9', '--price', '9.999');
       expect(price.stderr).to.include('--price: must be an amount in USD with at most 2 decimals');
-      expect(
-        (await cli.run('tax-rate', 'add', 'Y', '--percent', 'x', '--from', '2026-01-01')).stderr,
-      ).to.include('--percent:');
+      for (const percent of ['x', '101', '7.255', '1e1', '-1']) {
+        expect(
+          (await cli.run('tax-rate', 'add', 'Y', `--percent=${percent}`, '--from', '2026-01-01')).stderr,
+          percent,
+        ).to.include('--percent: must be a number from 0 to 100');
+      }
       expect(
         (await cli.run('tax-rate', 'add', 'Y', '--percent', '1', '--from', '2026-02-30')).stderr,
       ).to.include('--from:');

@@ -253,11 +253,11 @@ export const taxRateAdd: Verb = {
 };
 
 function basisPoints(text: string): number {
-  try {
-    return Number(parseMinor(text, 2));
-  } catch {
-    throw invalid('percent', 'must be a number with at most 2 decimals, such as 7.25');
+  const points = /^\d{1,3}(\.\d{1,2})?$/.test(text) ? Number(parseMinor(text, 2)) : Number.NaN;
+  if (!(points <= 10_000)) {
+    throw invalid('percent', 'must be a number from 0 to 100 with at most 2 decimals, such as 7.25');
   }
+  return points;
 }
 
 export const poolAdd: Verb = {

@@ -64,10 +64,12 @@ async function watchSessions(
     const open = (await openSessionViews(db, login.username)).filter((session) =>
       kicked.includes(session.radacctid),
     );
-    if (open.length === 0 || performance.now() >= end || call.signal.aborted) {
-      const packets = await enforcementsOfLogin(db, login.id, 20);
-      return { open: open.length, packets: packets.filter((packet) => kicked.includes(packet.radacctid)) };
-    }
+    // The Stop often comes before the answer; and what was sent before the kick is of no interest here.
+    const packets = (await enforcementsOfLogin(db, login.id, 20)).filter(
+      (packet) => packet.why === 'kick' && kicked.includes(packet.radacctid),
+    );
+    const isKnown = open.length === 0 && packets.every((packet) => packet.outcome !== 'pending');
+    if (isKnown || performance.now() >= end || call.signal.aborted) return { open: open.length, packets };
     call.out.progress(`${open.length} still open`);
     await wait(100);
   }

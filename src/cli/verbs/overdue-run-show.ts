@@ -82,15 +82,19 @@ export async function runLines(
             action.usernames.join(', '),
             money(action.openMinor, settings),
             effectText(action),
-            action.suspension?.closedBecause == null
-              ? action.state.replace('_', ' ')
-              : `${action.state.replace('_', ' ')}, then ${action.suspension.closedBecause.replace('_', ' ')}`,
+            stateText(action),
             action.why.replaceAll('_', ' '),
           ]),
         )),
     ...(actions.length < listed ? [] : [`Only the first ${listed} are listed; --json says the same.`]),
   ];
   return { run: summary.run, data: { ...summary, actions }, lines };
+}
+
+function stateText(action: { state: string; suspension: { closedBecause: string | null } | null }): string {
+  const ended = action.suspension?.closedBecause;
+  const words = [action.state, ...(ended == null || ended === action.state ? [] : [ended])];
+  return words.map((word) => word.replaceAll('_', ' ')).join(', then ');
 }
 
 function summaryLines(

@@ -4,8 +4,9 @@ import { rollbackRun } from '../../billing/overdue-run-rollback.ts';
 import { approveRun, cancelRun, createOverdueRun, excludeFromRun } from '../../billing/overdue-run.ts';
 import type { OverdueRun } from '../../db/overdue-runs.ts';
 import type { OperatorSettings } from '../../db/settings.ts';
-import type { Day } from '../../domain/day.ts';
+import { type Day, dayIn } from '../../domain/day.ts';
 import type { OverdueRunId, SubscriberId, SubscriptionId } from '../../domain/ids.ts';
+import { invalid } from '../../errors.ts';
 import { count, money } from '../format.ts';
 import { optional } from '../optional.ts';
 import { table } from '../output.ts';
@@ -134,6 +135,10 @@ function planTable(actions: readonly PlannedAction[], settings: OperatorSettings
 async function newRun(call: Call, asOf: Day): Promise<number | undefined> {
   const excluded = await named(call);
   if (excluded.count > 0) call.text('note');
+  const today = dayIn((await call.settings()).zone, call.clock.now());
+  if (call.has('apply') && asOf > today) {
+    throw invalid('as-of', `must not be later than ${today} with --apply; --plan writes the plan down`);
+  }
   call.out.progress('planning');
   const { run } = await createOverdueRun(call.context(), { asOf });
   if (excluded.count > 0) await exclude(call, run.id, excluded);
