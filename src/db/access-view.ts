@@ -135,7 +135,8 @@ function queueView(row: Row): QueueView {
   };
 }
 
-async function lastEnforcements(
+/** The last packet about each of these sessions. */
+export async function lastEnforcements(
   db: Db,
   radacctids: readonly string[],
 ): Promise<Map<string, EnforcementView>> {
@@ -148,7 +149,7 @@ async function lastEnforcements(
   return new Map(rows.map((row) => [String(row['radacctid']), enforcementView(row)]));
 }
 
-function enforcementView(row: Row): EnforcementView {
+export function enforcementView(row: Record<string, string | number | null>): EnforcementView {
   return {
     id: String(row['id']),
     radacctid: String(row['radacctid']),

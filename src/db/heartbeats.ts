@@ -48,24 +48,24 @@ export interface LivingProcess extends Heartbeat {
 }
 
 /** Processes that fell silent within the last hour without saying goodbye; one that is stopped takes its row out. */
-export async function silentProcesses(
-  db: Knex,
-): Promise<{ host: string; role: string; pid: number; seenAt: Date }[]> {
-  const rows = (await db('process_heartbeat')
+export async function silentProcesses(db: Knex): Promise<SilentProcess[]> {
+  const rows = await db('process_heartbeat')
     .whereRaw('seen_at < ? - INTERVAL ? SECOND', [databaseNow(db), heartbeatFreshSeconds])
     .orderBy(['seen_at', 'id'])
-    .select('host', 'role', 'pid', 'seen_at')) as {
-    host: string;
-    role: string;
-    pid: number;
-    seen_at: string;
-  }[];
+    .select<{ host: string; role: string; pid: number; seen_at: string }[]>('host', 'role', 'pid', 'seen_at');
   return rows.map((row) => ({
     host: row.host,
     role: row.role,
     pid: Number(row.pid),
     seenAt: fromSqlInstant(row.seen_at),
   }));
+}
+
+export interface SilentProcess {
+  host: string;
+  role: string;
+  pid: number;
+  seenAt: Date;
 }
 
 export async function livingProcesses(db: Knex, role?: string): Promise<LivingProcess[]> {

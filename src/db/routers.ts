@@ -203,6 +203,11 @@ async function waitingSessionCounts(db: Db, ids: readonly string[]): Promise<Map
   return new Map(rows.map((row) => [row.router_id, Number(row.n)]));
 }
 
+/** Live routers by name, for a choice in a form. */
+export async function routerChoices(db: Db): Promise<{ id: RouterId; name: string }[]> {
+  return db('router').whereNull('removed_at').orderBy('name').limit(1000).select('id', 'name');
+}
+
 /** Of these router ids, those that were removed on record. */
 export async function removedRouters(db: Db, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

@@ -286,20 +286,21 @@ export interface OpenSession {
   readonly heardAt: Date | null;
 }
 
-/** Open sessions of a username, or the one with this id, newest first, at most a hundred. */
+/** Open sessions of a username, or those of these ids, newest first, at most a hundred. */
 export async function openSessions(
   db: Db,
-  which: { username: string } | { sessionId: string },
+  which: { username: string } | { sessionIds: readonly string[] },
 ): Promise<OpenSession[]> {
-  const by: Record<string, string> =
-    'username' in which ? { 'a.username': which.username } : { 'a.radacctid': which.sessionId };
   const rows: OpenRow[] = await db('radacct as a')
     .leftJoin('login as l', 'l.username', 'a.username')
     .leftJoin('subscription as u', 'u.id', 'l.subscription_id')
     .leftJoin('router as n', (on) => {
       on.on('n.live_address', 'a.nasipaddress').andOnNull('a.router_id');
     })
-    .where(by)
+    .where((by) => {
+      if ('username' in which) void by.where('a.username', which.username);
+      else void by.whereIn('a.radacctid', [...which.sessionIds]);
+    })
     .whereNull('a.acctstoptime')
     .orderBy('a.radacctid', 'desc')
     .limit(100)

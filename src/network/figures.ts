@@ -27,7 +27,7 @@ import { rejectReasonOf } from '../domain/figure-kinds.ts';
 
 const minuteMs = 60_000;
 const stepMs = 5 * minuteMs;
-/** After a pause of the scheduler so much is counted again at most. */
+/** The first time, and after a pause of the scheduler, so much is counted at most. */
 const catchUpMs = 6 * 60 * minuteMs;
 const keptDays = 8;
 /** Where nobody has noted yet how far the tables had come, so many of their newest rows are looked at. */
@@ -77,7 +77,7 @@ export async function tidyFigures(ctx: CommandContext): Promise<number> {
 /** Five minutes back at least, on a step of five minutes, since routers are counted by those. */
 function beginningOf(minute: Date, last: Date | undefined): Date {
   const usual = floor(minute, stepMs).getTime() - stepMs;
-  const wanted = last === undefined ? usual : Math.min(usual, floor(last, stepMs).getTime());
+  const wanted = last === undefined ? 0 : Math.min(usual, floor(last, stepMs).getTime());
   return new Date(Math.max(wanted, floor(minute, stepMs).getTime() - catchUpMs));
 }
 

@@ -13,13 +13,17 @@ export type Kicked =
   /** `no_router`: accounting names no router that we know, so nobody could be told. */
   | { readonly ok: false; readonly reason: 'no_open_session' | 'no_router' };
 
+const sessionsMost = 100;
+
 /**
- * Staff end a session, or all open sessions of a username, whatever their access is: the subscriber may dial again at
+ * Staff end a session, or some of them, or all open sessions of a username, whatever their access is: the subscriber may dial again at
  * once. The Disconnect is sent by the lane of the session's router.
  */
 export async function kickSession(
   ctx: CommandContext,
-  input: ({ sessionId: string } | { username: string }) & { note?: string },
+  input: ({ sessionId: string } | { sessionIds: readonly string[] } | { username: string }) & {
+    note?: string;
+  },
 ): Promise<Kicked> {
   const which = whichOf(input);
   const note = (input.note ?? '').trim();
@@ -66,11 +70,15 @@ export async function kickSession(
 }
 
 function whichOf(
-  input: { sessionId: string } | { username: string },
-): { sessionId: string } | { username: string } {
+  input: { sessionId: string } | { sessionIds: readonly string[] } | { username: string },
+): { sessionIds: readonly string[] } | { username: string } {
   if ('username' in input) return { username: checkedUsername(input.username) };
-  if (!/^[1-9]\d{0,18}$/.test(input.sessionId)) throw invalid('session', 'must be the number of a session');
-  return { sessionId: input.sessionId };
+  const sessionIds = 'sessionId' in input ? [input.sessionId] : [...new Set(input.sessionIds)];
+  if (sessionIds.some((id) => !/^[1-9]\d{0,18}$/.test(id)))
+    throw invalid('session', 'must be the number of a session');
+  if (sessionIds.length === 0 || sessionIds.length > sessionsMost)
+    throw invalid('session', `choose 1 to ${sessionsMost} sessions`);
+  return { sessionIds };
 }
 
 function checkedUsername(text: string): string {

@@ -100,6 +100,11 @@ export function textQuery(page: Page, name: string): string {
   return typeof value === 'string' ? value.trim().slice(0, 190) : '';
 }
 
+/** A place in a list as it stands in the URL. */
+export function placeText(values: readonly string[]): string {
+  return format(values);
+}
+
 function format(values: readonly string[]): string {
   return Buffer.from(JSON.stringify(values)).toString('base64url');
 }

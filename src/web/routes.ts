@@ -14,7 +14,13 @@ import { routerRoutes } from './pages/routers.ts';
 import { runRoutes } from './pages/run.ts';
 import { runsRoutes } from './pages/runs.ts';
 import { bulkRoutes } from './pages/bulk.ts';
+import { importRoutes } from './pages/imports.ts';
 import { searchRoutes } from './pages/search.ts';
+import { sessionHistoryRoutes } from './pages/session-history.ts';
+import { sessionRoutes } from './pages/sessions.ts';
+import { settingRoutes } from './pages/settings.ts';
+import { staffRoutes } from './pages/staff.ts';
+import { activityRoutes } from './pages/activity.ts';
 import { signInRoutes } from './pages/sign-in.ts';
 import { subscriberRoutes } from './pages/subscriber.ts';
 import { subscriberActRoutes } from './pages/subscriber-acts.ts';
@@ -30,6 +36,8 @@ export const routes: readonly Route[] = [
   ...accountRoutes,
   ...dashboardRoutes,
   ...searchRoutes,
+  ...sessionHistoryRoutes,
+  ...sessionRoutes,
   ...routerRoutes,
   ...runsRoutes,
   ...runRoutes,
@@ -37,6 +45,9 @@ export const routes: readonly Route[] = [
   ...invoiceRoutes,
   ...paymentRoutes,
   ...ledgerRoutes,
+  ...activityRoutes,
+  ...staffRoutes,
+  ...settingRoutes,
   ...taxRateRoutes,
   ...pppProfileRoutes,
   ...poolRoutes,
@@ -45,6 +56,7 @@ export const routes: readonly Route[] = [
   ...billingProfileRoutes,
   ...subscriberListRoutes,
   ...bulkRoutes,
+  ...importRoutes,
   ...subscriberFormRoutes,
   // Behind whatever else begins with /subscribers: here the rest of the path is somebody's number.
   ...subscriberRoutes,

@@ -8,6 +8,18 @@
     const style = getComputedStyle(document.documentElement);
     const text = style.getPropertyValue('--bs-body-color').trim();
     const grid = style.getPropertyValue('--bs-border-color').trim();
+    const words = (more) => new Intl.DateTimeFormat('en-GB', { timeZone: zone, ...more });
+    const [clock, date] = [
+      words({ hour: '2-digit', minute: '2-digit' }),
+      words({ day: 'numeric', month: 'short' }),
+    ];
+    const isDays = x.length > 1 && x[1] - x[0] >= 86400;
+    const stamp = (seconds) => {
+      const at = new Date(seconds * 1000);
+      return isDays ? date.format(at) : `${clock.format(at)}, ${date.format(at)}`;
+    };
+    const ticks = (_, splits, __, ___, step) =>
+      splits.map((seconds) => (step >= 86400 ? date : clock).format(new Date(seconds * 1000)));
     const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
     const colours = ['--sluice-line-1', '--sluice-line-2', '--sluice-line-3'];
     const options = {
@@ -17,9 +29,9 @@
       // Times are the operator's, wherever the browser is.
       ...(zone === undefined ? {} : { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) }),
       scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] } },
-      axes: [axis, { ...axis, label: unit, labelSize: 18, size: 60 }],
+      axes: [{ ...axis, values: ticks }, { ...axis, label: unit, labelSize: 18, size: 60 }],
       series: [
-        {},
+        { label: 'Time', value: (_, seconds) => (seconds == null ? '—' : stamp(seconds)) },
         ...series.map((one, index) => ({
           label: one.label,
           stroke: style.getPropertyValue(colours[index % colours.length]).trim(),
