@@ -7,12 +7,16 @@ import { type DbAddress, openDb } from '../../src/db/knex.ts';
 import { migrate } from '../../src/db/migrate.ts';
 
 let server: Promise<PrivateMariaDb> | undefined;
+let runningPid: number | undefined;
 let count = 0;
 const folder = join(dataRoot(), `test-${process.pid}`, 'mariadb');
 
 /** The test process's own MariaDB: started by the first who asks, stopped by test/support/hooks.ts. */
 export function testMariaDb(): Promise<PrivateMariaDb> {
-  server ??= startMariaDb(folder, { password: 'test-only', isDurable: false });
+  server ??= startMariaDb(folder, { password: 'test-only', isDurable: false }).then((started) => {
+    runningPid = started.child.pid;
+    return started;
+  });
   return server;
 }
 
@@ -20,7 +24,14 @@ export async function stopTestMariaDb(): Promise<void> {
   if (server === undefined) return;
   const running = await server;
   server = undefined;
+  runningPid = undefined;
   await running.stop();
+  rmSync(join(dataRoot(), `test-${process.pid}`), { recursive: true, force: true });
+}
+
+/** At the exit of a process there is no time to wait: nothing in this folder is wanted any more. */
+export function killTestMariaDb(): void {
+  if (runningPid !== undefined) process.kill(runningPid, 'SIGKILL');
   rmSync(join(dataRoot(), `test-${process.pid}`), { recursive: true, force: true });
 }
 
