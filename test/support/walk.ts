@@ -14,6 +14,9 @@ export interface Step {
   readonly from: string;
 }
 
+/** Where a walk came from that began there. */
+export const theStart = 'the start';
+
 export interface WalkOptions {
   readonly url: string;
   readonly cookies: ReadonlyMap<string, string>;
@@ -31,7 +34,7 @@ export interface WalkOptions {
  * its rows, and each kind of filter, order and next page once. Gives every step.
  */
 export async function walk(options: WalkOptions): Promise<Step[]> {
-  const waiting = options.starts.map((path) => ({ path, isPart: false, from: 'the start' }));
+  const waiting = options.starts.map((path) => ({ path, isPart: false, from: theStart }));
   const seen = new Map<string, number>();
   const steps: Step[] = [];
   for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -55,12 +58,14 @@ export async function walk(options: WalkOptions): Promise<Step[]> {
 
 /** Addresses of one kind lead to the same handler with the same kinds of filters. */
 function kindOf(path: string, isPart: boolean, route: Route | undefined): string {
-  const { searchParams } = new URL(path, 'http://x');
+  const { pathname, searchParams } = new URL(path, 'http://x');
   const query = [...searchParams].map(([name, value]) =>
     // A cursor and a number of ours are all alike; a word is a filter of its own.
     name === 'after' || name === 'before' || /^\d+$/.test(value) ? name : `${name}=${value}`,
   );
-  return [isPart ? 'part' : 'page', route?.path ?? path, ...query.sort()].join(' ');
+  return [isPart ? 'part' : 'page', route?.path ?? pathname.replaceAll(/\d+/g, ':id'), ...query.sort()].join(
+    ' ',
+  );
 }
 
 export function routeOf(routes: readonly Route[], path: string): Route | undefined {
