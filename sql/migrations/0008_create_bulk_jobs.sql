@@ -53,9 +53,11 @@ CREATE TABLE IF NOT EXISTS import_job (
   done_count INT UNSIGNED NOT NULL DEFAULT 0,
   imported_count INT UNSIGNED NOT NULL DEFAULT 0,
   failed_count INT UNSIGNED NOT NULL DEFAULT 0,
+  forgotten_at DATETIME(3) NULL COMMENT 'when what was typed was forgotten, the passwords with it',
   claim_token CHAR(32) NULL,
   locked_until DATETIME(3) NULL,
-  KEY import_job_state (state, id)
+  KEY import_job_state (state, id),
+  KEY import_job_kept (forgotten_at, id)
 );
 
 CREATE TABLE IF NOT EXISTS import_row (

@@ -12,6 +12,7 @@ import { dayIn } from '../domain/day.ts';
 import type { Rhythm } from '../domain/timetable.ts';
 import { fillFigures, tidyFigures } from '../network/figures.ts';
 import { resumeBulk } from '../subscribers/bulk.ts';
+import { resumeImports } from '../subscribers/import.ts';
 import { sweepAllLogins, sweepDueReviews } from '../reconcile/sweep.ts';
 import type { Job } from './scheduler.ts';
 
@@ -65,7 +66,7 @@ export const timetable: readonly Job[] = [
     name: 'resume-bulk',
     rhythm: every(60),
     async run(ctx) {
-      const resumed = await resumeBulk(ctx);
+      const resumed = [...(await resumeBulk(ctx)), ...(await resumeImports(ctx))];
       return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
     },
   },

@@ -9,7 +9,7 @@ export interface Route {
   readonly method: 'get' | 'post';
   readonly path: string;
   readonly access: Permission | 'signed_in' | 'public';
-  /** Forms with files are read by the handler itself; everything else is a small form. */
-  readonly body?: 'form' | 'raw';
+  /** `file` is a form with one file, read once the person may send it: see upload.ts. Everything else is a small form. */
+  readonly body?: 'form' | 'raw' | 'file';
   handle(page: Page): Promise<void> | void;
 }

@@ -17,6 +17,7 @@ import { answerError } from './error-page.ts';
 import { createPage, type Page } from './page.ts';
 import type { Route } from './route.ts';
 import { sessionCookie } from './session-cookie.ts';
+import { readUpload } from './upload.ts';
 import { loadViews, type Views } from './view.ts';
 
 const touchEveryMs = 60_000;
@@ -101,6 +102,7 @@ function handlerOf(app: App, views: Views, route: Route) {
     // Pages hold personal data: no cache on the way keeps them.
     res.set('Cache-Control', 'no-store');
     if (!isAllowed(page, route)) return;
+    if (route.body === 'file') await readUpload(req);
     if (route.method === 'post' && !carriesToken(req, csrf)) {
       answerError(app, views, req, res, {
         status: 403,

@@ -77,7 +77,7 @@ describe('an act on many subscribers', function () {
     expect(answer.text)
       .to.include('value="x"')
       .and.match(/value="fraud" selected/);
-    expect((await jobOf(path)).state).to.equal('draft');
+    expect((await jobOf(path))['state']).to.equal('draft');
   });
 
   it('holds everybody of the list, and says what came of each', async () => {
@@ -146,7 +146,7 @@ describe('an act on many subscribers', function () {
     expect(part.text).to.include('0 of 1');
     await noc.get(path);
     await noc.post(`${path}/cancel`);
-    expect((await jobOf(path)).state).to.equal('cancelled');
+    expect((await jobOf(path))['state']).to.equal('cancelled');
     expect((await noc.get(`${path}/progress`, { 'HX-Request': 'true' })).headers.get('hx-refresh')).to.equal(
       'true',
     );
@@ -192,6 +192,6 @@ describe('an act on many subscribers', function () {
     const path = await draft(noc, { kind: 'kick', id: ids[0] ?? '', scope: 'selection' });
     await finance.get(path);
     expect((await finance.post(`${path}/start`)).status).to.equal(403);
-    expect((await jobOf(path)).state).to.equal('draft');
+    expect((await jobOf(path))['state']).to.equal('draft');
   });
 });
