@@ -6,6 +6,8 @@ export interface ActivityFilter {
   readonly verb?: string;
   readonly subscriberId?: string;
   readonly routerId?: string;
+  /** Everything that one request, run or tick did. */
+  readonly correlationId?: string;
   readonly from?: Date;
   readonly before?: Date;
 }
@@ -38,6 +40,7 @@ export async function activityPage(
   if (filter.verb !== undefined) void query.where('verb', filter.verb);
   if (filter.subscriberId !== undefined) void query.where('subscriber_id', filter.subscriberId);
   if (filter.routerId !== undefined) void query.where('router_id', filter.routerId);
+  if (filter.correlationId !== undefined) void query.where('correlation_id', filter.correlationId);
   if (filter.from !== undefined) void query.where('at', '>=', sqlInstant(filter.from));
   if (filter.before !== undefined) void query.where('at', '<', sqlInstant(filter.before));
   const rows = await inOrder(db, query, { columns: ['at', 'id'], way: 'desc' }, place)
@@ -66,6 +69,7 @@ export function activityPlace(row: ActivityRow): string[] {
 
 /** The narrowest index that what is asked for has. */
 function indexFor(filter: ActivityFilter): string {
+  if (filter.correlationId !== undefined) return 'activity_correlation';
   if (filter.subscriberId !== undefined) return 'activity_subscriber';
   if (filter.routerId !== undefined) return 'activity_router';
   if (filter.actor !== undefined) return 'activity_actor';
@@ -82,4 +86,14 @@ export async function lastActivitySeal(
   return row === undefined
     ? undefined
     : { day: row.day, rowCount: Number(row.row_count), sealedAt: fromSqlInstant(row.sealed_at) };
+}
+
+/** The verbs and the actors that there are: one look into the index for each of them. */
+export async function activityChoices(db: Db): Promise<{ verbs: string[]; actors: string[] }> {
+  const [verbs, actors] = await Promise.all(
+    (['verb', 'actor'] as const).map((column) =>
+      byIndex(db, 'activity', `activity_${column}`).groupBy(column).limit(200).pluck<string[]>(column),
+    ),
+  );
+  return { verbs: verbs ?? [], actors: actors ?? [] };
 }

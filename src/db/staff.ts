@@ -1,4 +1,5 @@
 import type { StaffRole } from '../domain/permissions.ts';
+import { inOrder, type Place } from './keyset.ts';
 import { type Db, fromSqlInstant, sqlInstant } from './knex.ts';
 
 export interface Staff {
@@ -41,6 +42,13 @@ export async function findStaff(
 
 export async function allStaff(db: Db): Promise<Staff[]> {
   const rows = (await db('staff').orderBy('username')) as StaffRow[];
+  return rows.map(staffOf);
+}
+
+/** People by username, a page at a time. */
+export async function staffPage(db: Db, place: Place | null, limit: number): Promise<Staff[]> {
+  const query = db('staff').limit(limit);
+  const rows = await inOrder(db, query, { columns: ['username'], way: 'asc' }, place).select<StaffRow[]>('*');
   return rows.map(staffOf);
 }
 

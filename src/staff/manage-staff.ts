@@ -35,8 +35,7 @@ export async function addStaff(
       'must be 2 to 63 of a-z, 0-9, dot, dash and underscore, beginning with a letter',
     );
   }
-  const name = parsed.name.trim();
-  if (name === '' || name.length > 120) throw invalid('name', 'must have 1 to 120 characters');
+  const name = nameOf(parsed.name);
   const role = roleOf(parsed.role);
   checkPassword(parsed.password, username);
   const passwordHash = await hashPassword(parsed.password);
@@ -68,6 +67,7 @@ export async function setStaff(
   changes: { name?: string; role?: string; isDisabled?: boolean },
 ): Promise<void> {
   const role = changes.role === undefined ? undefined : roleOf(changes.role);
+  const name = changes.name === undefined ? undefined : nameOf(changes.name);
   await inTransaction(ctx.db, async (trx) => {
     const staff = existing(await findStaff(trx, { id }), id);
     const losesOwner = (role !== undefined && role !== 'owner') || changes.isDisabled === true;
@@ -76,7 +76,7 @@ export async function setStaff(
       if (owners.length <= 1) throw conflict('the last owner can neither be disabled nor get another role');
     }
     await changeStaff(trx, id, {
-      ...(changes.name === undefined ? {} : { name: changes.name.trim() }),
+      ...(name === undefined ? {} : { name }),
       ...(role === undefined ? {} : { role }),
       ...(changes.isDisabled === undefined
         ? {}
@@ -158,6 +158,12 @@ async function setPassword(
 function checkPassword(password: string, username: string, field = 'password'): void {
   const fault = passwordFault(password, username);
   if (fault !== null) throw invalid(field, fault);
+}
+
+function nameOf(text: string): string {
+  const name = text.trim();
+  if (name === '' || name.length > 120) throw invalid('name', 'must have 1 to 120 characters');
+  return name;
 }
 
 function roleOf(text: string): StaffRole {
