@@ -308,6 +308,40 @@ export async function retryParked(db: Db, id: string): Promise<boolean> {
   return changed === 1;
 }
 
+/** The same for all parked keys, or those of one router, at most `limit` of them. Gives how many start afresh. */
+export async function retryAllParked(
+  db: Db,
+  which: { routerId: string | null; limit: number },
+): Promise<number> {
+  const ids = await db('reconcile_queue')
+    .whereIn('kind', ['login', 'session', 'router'])
+    .andWhere({ is_parked: true })
+    .modify((query) => {
+      if (which.routerId !== null) void query.where({ router_id: which.routerId });
+    })
+    .limit(which.limit)
+    .pluck<string[]>('id');
+  let retried = 0;
+  for (const chunk of chunksOf(
+    [...ids].sort((a, b) => Number(BigInt(a) - BigInt(b))),
+    500,
+  )) {
+    retried += await db('reconcile_queue')
+      .whereIn('id', chunk)
+      .andWhere({ is_parked: true })
+      .update({
+        // Random for each row, from one random number and the row's id.
+        version: db.raw('CAST(CONV(LEFT(MD5(CONCAT(?, id)), 15), 16, 10) AS UNSIGNED)', [randomVersion()]),
+        not_before: databaseNow(db),
+        attempts: 0,
+        is_parked: false,
+        claim_token: null,
+        locked_until: null,
+      });
+  }
+  return retried;
+}
+
 export interface QueueDepth {
   kind: ReconcileKind;
   waiting: number;

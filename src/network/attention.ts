@@ -2,7 +2,7 @@ import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import { dropParkedKey, settleParkedById } from '../db/attention.ts';
 import { inTransaction } from '../db/knex.ts';
-import { retryParked } from '../db/reconcile-queue.ts';
+import { retryAllParked, retryParked } from '../db/reconcile-queue.ts';
 import { line, parseInput } from '../input.ts';
 
 export type Attended = { ok: true } | { ok: false; reason: 'not_there' };
@@ -19,6 +19,29 @@ export async function retryKey(ctx: CommandContext, id: string): Promise<Attende
     ctx.wake('lane');
   }
   return result;
+}
+
+const retriedMost = 5000;
+
+/** All parked keys, or those of one router, start afresh; at most five thousand at a time. Gives how many. */
+export async function retryKeys(ctx: CommandContext, routerId: string | null): Promise<number> {
+  const retried = await inTransaction(ctx.db, async (trx) => {
+    const count = await retryAllParked(trx, { routerId, limit: retriedMost });
+    if (count > 0) {
+      await recordActivity(trx, {
+        ...about(ctx, 'key.retry_all'),
+        subject: { kind: routerId === null ? 'reconcile_key' : 'router', id: routerId },
+        routerId,
+        diff: { count },
+      });
+    }
+    return count;
+  });
+  if (retried > 0) {
+    ctx.wake('worker');
+    ctx.wake('lane');
+  }
+  return retried;
 }
 
 /** A parked key is dropped for good. What it stands for is looked at again at its next change, or by `reconcile`. */

@@ -1,4 +1,5 @@
 import { accountRoutes } from './pages/account.ts';
+import { attentionRoutes } from './pages/attention.ts';
 import { billingProfileRoutes } from './pages/billing-profiles.ts';
 import { dashboardRoutes } from './pages/dashboard.ts';
 import { invoiceRoutes } from './pages/invoices.ts';
@@ -36,6 +37,7 @@ export const routes: readonly Route[] = [
   ...accountRoutes,
   ...dashboardRoutes,
   ...searchRoutes,
+  ...attentionRoutes,
   ...sessionHistoryRoutes,
   ...sessionRoutes,
   ...routerRoutes,
