@@ -4,7 +4,6 @@ import type { Evidence } from './session-evidence.ts';
 /** Everything that the chain looks at, read from the real parts. Null is "there is none". */
 export interface DiagnosisFacts {
   readonly now: Date;
-  readonly username: string;
   /** Whether a login can have that name at all. */
   readonly isNamePossible: boolean;
   readonly login: DiagnosedLogin | null;

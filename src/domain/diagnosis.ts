@@ -72,10 +72,10 @@ function unknown(name: LinkName, found: string, fix: string | null = null, acts:
   return { name, state: 'unknown', found, fix, acts };
 }
 
-function exists({ login, username, isNamePossible, reject }: DiagnosisFacts): Link {
+function exists({ login, isNamePossible, reject }: DiagnosisFacts): Link {
   const name = 'exists';
   if (login !== null) {
-    if (!login.isRetired) return ok(name, `There is a login ${username}.`);
+    if (!login.isRetired) return ok(name, 'There is a login of that name.');
     return broken(name, 'The login is retired.', 'Its name is never given again: make a new login.');
   }
   if (!isNamePossible) {
@@ -192,19 +192,22 @@ function routerKnown({ router }: DiagnosisFacts): Link {
   }
 }
 
-function routerReachable({ router, now }: DiagnosisFacts): Link {
+function routerReachable({ router, lastSession, reject, now }: DiagnosisFacts): Link {
   const name = 'router_reachable';
   if (router === null) return unknown(name, 'Not known, because no router is known for it.');
   const isRecent = (at: Date | null) => at !== null && now.getTime() - at.getTime() < quietMs;
-  if (isRecent(router.lastAccountingAt)) {
+  // A report of its session, or a dial, came from the router too.
+  const dialledAt = reject?.routerName === router.name ? reject.at : null;
+  const reportedAt = lastSession?.routerName === router.name ? lastSession.heardAt : null;
+  if (isRecent(router.lastAccountingAt) || isRecent(reportedAt) || isRecent(dialledAt)) {
     const coa =
       router.breaker === 'open' ? ' It does not answer CoA, though: a new speed or a kick must wait.' : '';
-    return ok(name, `${router.name} was heard by accounting a short while ago.${coa}`);
+    return ok(name, `${router.name} was heard a short while ago.${coa}`);
   }
   if (router.breaker === 'open') {
     return broken(
       name,
-      `${router.name} does not answer, and no accounting comes from it.`,
+      `${router.name} does not answer, and nothing was heard from it.`,
       'Look at the router: power, uplink, its address, /radius incoming.',
       ['open_router'],
     );
@@ -251,11 +254,13 @@ function changedSince(
   { login, decision }: Pick<DiagnosisFacts, 'login' | 'decision'>,
 ): string | null {
   const changedAt = decision?.ok === true ? decision.changedAt : null;
+  // FreeRADIUS notes whole seconds: what was changed within that second may have come first.
+  const isLater = (at: Date | null) => at !== null && at.getTime() >= reject.at.getTime() + 1000;
   if (isOfDecision(reject.reason)) {
     // The rows are right by now, or the chain would have ended before.
-    return changedAt !== null && changedAt > reject.at ? 'its access has changed' : 'its rows were written';
+    return isLater(changedAt) ? 'its access has changed' : 'its rows were written';
   }
-  if (login?.editedAt != null && login.editedAt > reject.at) return 'the login was changed';
+  if (isLater(login?.editedAt ?? null)) return 'the login was changed';
   if (reject.reason === 'wrong_mac' && (login?.macLock === null || login?.macLock === reject.mac)) {
     return 'its MAC lock was changed';
   }

@@ -47,6 +47,7 @@ export interface LoginCard {
   readonly macLock: string | null;
   readonly staticIpv4: string | null;
   readonly whyHref: string;
+  readonly isOneOfSeveral: boolean;
   readonly sessions: readonly SessionCard[];
 }
 
@@ -59,6 +60,8 @@ export interface SessionCard {
   readonly isRouterSilent: boolean;
   readonly startedAt: Date | null;
   readonly heardAt: Date | null;
+  /** What is decided for it, as Mikrotik-Rate-Limit; null where nothing is written down. */
+  readonly rate: string | null;
   readonly has: string;
   readonly wanted: string;
   readonly sent: string;
@@ -120,6 +123,7 @@ export async function loadAccess(page: Page, id: SubscriberId, only?: string): P
         suspensions: suspensions.filter((one) => one.subscriptionId === login.subscriptionId),
         debt: debtOf(login.subscriptionId),
         packageName: subscriptions.find((one) => one.id === login.subscriptionId)?.packageName ?? '',
+        isOneOfSeveral: living.length > 1,
       }),
     );
   }
@@ -147,6 +151,7 @@ interface CardParts {
   suspensions: readonly OpenSuspension[];
   debt: DebtStory;
   packageName: string;
+  isOneOfSeveral: boolean;
 }
 
 async function cardOf(page: Page, login: LoginView, parts: CardParts): Promise<LoginCard> {
@@ -165,6 +170,7 @@ async function cardOf(page: Page, login: LoginView, parts: CardParts): Promise<L
     macLock: login.macLock,
     staticIpv4: login.staticIpv4,
     whyHref: whyHref(login.username),
+    isOneOfSeveral: parts.isOneOfSeveral,
     sessions: views.map((view) => sessionCard(view, parts.stored, loginId)),
   };
   if (!decided.ok) {
@@ -267,6 +273,8 @@ function sessionCard(view: SessionView, stored: StoredDecision | undefined, logi
     isRouterSilent: view.breaker === 'open',
     startedAt: view.startedAt,
     heardAt: view.heardAt,
+    rate: stored?.coaAttributes.find(([name]) => name === 'Mikrotik-Rate-Limit')?.[1] ?? null,
     ...evidence,
+    sent: evidence.sent.replaceAll('_', ' '),
   };
 }

@@ -38,26 +38,35 @@ export const timelineFilters: Readonly<Record<string, { label: string; only: rea
   staff: { label: 'Activity', only: ['activity'] },
 };
 
-/** `format` writes an amount as people read it. */
-export function timelineLine(entry: TimelineEntry, format: (amount: bigint) => string): TimelineLine {
+/**
+ * `format` writes an amount as people read it; `isSeveral` says that there are several logins, so that each line names
+ * its own.
+ */
+export function timelineLine(
+  entry: TimelineEntry,
+  { format, isSeveral }: { format: (amount: bigint) => string; isSeveral: boolean },
+): TimelineLine {
+  const of = (username: string) => (isSeveral ? `${username}: ` : '');
   switch (entry.source) {
     case 'activity':
       return { at: entry.at, ...activityLine(entry.activity) };
     case 'money':
       return { at: entry.at, ...moneyLine(entry.money, format) };
     case 'access':
-      return { at: entry.at, ...changeLine(entry.change) };
+      return { at: entry.at, ...changeLine(entry.change, of) };
     case 'packet':
-      return { at: entry.at, ...packetLine(entry.packet) };
+      return { at: entry.at, ...packetLine(entry.packet, of) };
     case 'start':
     case 'stop':
-      return { at: entry.at, ...sessionLine(entry.session, entry.source) };
+      return { at: entry.at, ...sessionLine(entry.session, entry.source, of) };
     case 'reject':
-      return { at: entry.at, ...rejectLine(entry.reject) };
+      return { at: entry.at, ...rejectLine(entry.reject, of) };
   }
 }
 
 type Line = Omit<TimelineLine, 'at'>;
+/** The login's name before a line, where there are several. */
+type Of = (username: string) => string;
 
 const fact = (label: string, value: string | null, href: string | null = null): Fact => ({
   label,
@@ -185,16 +194,16 @@ const accessColours: Readonly<Record<string, TimelineLine['colour']>> = {
   denied: 'denied',
 };
 
-function changeLine(change: ChangeDetail): Line {
+function changeLine(change: ChangeDetail, of: Of): Line {
   const to = accessWords[change.to] ?? change.to;
   const from = change.from === null ? null : (accessWords[change.from] ?? change.from);
   const reason = change.reason.replaceAll('_', ' ');
   const text =
     from === null
-      ? `${change.username}: ${to} at first (${reason})`
+      ? `${of(change.username)}${to} at first (${reason})`
       : from === to
-        ? `${change.username}: ${to} as before, with other attributes (${reason})`
-        : `${change.username}: ${from} → ${to} (${reason})`;
+        ? `${of(change.username)}${to} as before, with other attributes (${reason})`
+        : `${of(change.username)}${from} → ${to} (${reason})`;
   return {
     icon: 'shield-lock',
     colour: accessColours[change.to] ?? 'unknown',
@@ -221,7 +230,7 @@ const outcomes: Readonly<Record<PacketDetail['outcome'], readonly [string, Timel
   unsent: ['not sent', 'unknown'],
 };
 
-function packetLine(packet: PacketDetail): Line {
+function packetLine(packet: PacketDetail, of: Of): Line {
   const [outcome, colour] = outcomes[packet.outcome];
   const tookText = packet.roundTripUs === null ? '' : ` in ${(packet.roundTripUs / 1000).toFixed(1)} ms`;
   const cause =
@@ -234,7 +243,7 @@ function packetLine(packet: PacketDetail): Line {
     icon: 'send',
     colour,
     label: kind,
-    text: `${kind} to ${packet.routerName ?? `router ${packet.routerId}`}: ${outcome}${tookText}${cause}${confirmed}`,
+    text: `${of(packet.username)}${kind} to ${packet.routerName ?? `router ${packet.routerId}`}: ${outcome}${tookText}${cause}${confirmed}`,
     amountMinor: null,
     facts: [
       fact('Login', packet.username),
@@ -271,7 +280,7 @@ function pairs(json: string): string | null {
   }
 }
 
-function sessionLine(session: SessionDetail, source: 'start' | 'stop'): Line {
+function sessionLine(session: SessionDetail, source: 'start' | 'stop', of: Of): Line {
   const router = session.routerName ?? session.routerAddress;
   const address = session.framedIp === '' ? '' : `, ${session.framedIp}`;
   return {
@@ -280,8 +289,8 @@ function sessionLine(session: SessionDetail, source: 'start' | 'stop'): Line {
     label: 'Session',
     text:
       source === 'start'
-        ? `${session.username} came online on ${router}${address}`
-        : `${session.username} went offline: ${terminateWords(session.terminateCause)}`,
+        ? `${of(session.username)}online on ${router}${address}`
+        : `${of(session.username)}offline: ${terminateWords(session.terminateCause)}`,
     amountMinor: null,
     facts: [
       fact('Router', router, session.routerId === null ? null : `/routers/${session.routerId}`),
@@ -305,13 +314,13 @@ function sessionLine(session: SessionDetail, source: 'start' | 'stop'): Line {
   };
 }
 
-function rejectLine(reject: RejectDetail): Line {
+function rejectLine(reject: RejectDetail, of: Of): Line {
   const { why, fix } = rejectWords(reject.reason);
   return {
     icon: 'x-octagon',
     colour: 'denied',
     label: 'Refused',
-    text: `${reject.username} was refused: ${why}`,
+    text: `${of(reject.username)}refused: ${why}`,
     amountMinor: null,
     facts: [
       fact('Reason', reject.reason),

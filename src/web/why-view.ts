@@ -106,7 +106,6 @@ function factsOf(
   const { reject, ...rest } = found;
   return {
     now: page.now,
-    username,
     isNamePossible: isPossible(username),
     login: null,
     subscriptionState: null,
@@ -190,16 +189,16 @@ function sessionOf(
 }
 
 const linkNames: Readonly<Record<LinkName, string>> = {
-  exists: 'The login exists',
-  subscription: 'Its subscription is active',
-  access: 'It may connect',
-  rows: 'RADIUS rows are as they should be',
-  router_known: 'FreeRADIUS knows the router',
-  router_reachable: 'The router is reachable',
-  attempt: 'The last login attempt',
-  session: 'A session is open',
-  address: 'It has an address',
-  rate: 'It has its speed',
+  exists: 'Login',
+  subscription: 'Subscription',
+  access: 'Access',
+  rows: 'RADIUS rows',
+  router_known: 'Router known to FreeRADIUS',
+  router_reachable: 'Router reachable',
+  attempt: 'Last login attempt',
+  session: 'Session',
+  address: 'Address',
+  rate: 'Speed',
 };
 
 const order = Object.keys(linkNames) as LinkName[];
@@ -225,7 +224,7 @@ export function chainView(page: Page, why: Why) {
     })),
     notLookedAt: order
       .filter((name) => !seen.has(name))
-      .map((name) => linkNames[name].toLowerCase())
+      .map((name) => linkNames[name])
       .join(', '),
     brokenAt: broken === null ? null : linkNames[broken.name],
   };

@@ -39,6 +39,7 @@ const session: DiagnosedSession = {
 const ended = {
   ...session,
   isOpen: false,
+  heardAt: ago(30),
   stoppedAt: ago(30),
   terminateCause: 'Lost-Carrier',
   evidence: null,
@@ -56,7 +57,6 @@ const decision = {
 function facts(given: Partial<DiagnosisFacts> = {}): DiagnosisFacts {
   return {
     now,
-    username: 'amina',
     isNamePossible: true,
     login,
     subscriptionState: 'active',
@@ -194,7 +194,7 @@ describe('diagnose', () => {
     ],
     [
       'whose router does not answer and is not heard',
-      { router: { ...router, breaker: 'open', lastAccountingAt: ago(60) } },
+      { router: { ...router, breaker: 'open', lastAccountingAt: ago(60) }, lastSession: ended },
       'router_reachable',
       'does not answer',
       ['open_router'],
@@ -314,7 +314,14 @@ describe('diagnose', () => {
     ['seen on no router', { router: null }, 'router_known'],
     ['seen on no router, about reaching it', { router: null }, 'router_reachable'],
     ['whose router no agent has looked at', { router: { ...router, level: null } }, 'router_known'],
-    ['whose router is quiet', { router: { ...router, lastAccountingAt: ago(60) } }, 'router_reachable'],
+    [
+      'whose router is quiet',
+      {
+        router: { ...router, lastAccountingAt: null },
+        lastSession: { ...session, heardAt: ago(30), interimSeconds: 3600 },
+      },
+      'router_reachable',
+    ],
     ['whose address was not reported', { lastSession: { ...session, framedIp: '' } }, 'address'],
   ];
   for (const [name, given, at] of unknownCases) {

@@ -82,7 +82,7 @@ async function signedIn(app: App, visitor: Visitor, role: StaffRole): Promise<Vi
   return visitor;
 }
 
-function visitorOf(url: string): Visitor {
+export function visitorOf(url: string): Visitor {
   const cookies = new Map<string, string>();
   let token = '';
   const send = async (path: string, init: RequestInit): Promise<Answer> => {

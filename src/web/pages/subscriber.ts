@@ -20,7 +20,7 @@ export const subscriberRoutes: readonly Route[] = [
 ];
 
 /** Entries of the timeline a page; each carries its evidence. */
-const timelineSize = 25;
+const timelineSize = 20;
 /** Logins whose sessions and packets stand in the timeline and the chart. */
 const timelineLogins = 40;
 const usageDays = 30;
@@ -59,6 +59,10 @@ async function show(page: Page): Promise<void> {
 /** The parts that change by themselves: access and sessions, so that a payment's effect is seen without a reload. */
 async function showLive(page: Page): Promise<void> {
   const { id } = await subscriberOf(page);
+  if (!page.wantsPart) {
+    page.redirect(`/subscribers/${id}`);
+    return;
+  }
   const access = await loadAccess(page, id);
   page.renderPart('admin/subscriber/live', { live: liveOf(id, access, true) });
 }
@@ -109,6 +113,7 @@ async function moneyOf(page: Page, id: SubscriberId, access: SubscriberAccess) {
       openMinor: invoice.openMinor,
       totalMinor: invoice.totalMinor,
       dueOn: invoice.dueOn,
+      isPart: invoice.openMinor !== invoice.totalMinor,
       isLate: invoice.dueOn < today,
     })),
     moreInvoices: Math.max(0, invoices.length - 50),
@@ -175,7 +180,9 @@ async function timelinePage(page: Page, subscriberId: SubscriberId, access: Subs
       : null;
   const format = (amount: bigint) => amountText(amount, page.settings.exponent);
   return {
-    lines: entries.slice(0, timelineSize).map((entry) => timelineLine(entry, format)),
+    lines: entries
+      .slice(0, timelineSize)
+      .map((entry) => timelineLine(entry, { format, isSeveral: access.allLogins.length > 1 })),
     older: older === null ? null : `${withQuery(page, { after: older, before: null })}#timeline`,
     newest: before === undefined ? null : `${withQuery(page, { after: null, before: null })}#timeline`,
     filters: [
