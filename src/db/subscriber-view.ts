@@ -70,8 +70,6 @@ export interface LoginView {
   username: string;
   macLock: string | null;
   staticIpv4: string | null;
-  delegatedIpv6Prefix: string | null;
-  simultaneousUse: number;
   isRetired: boolean;
   access: string | null;
   reason: string | null;
@@ -93,8 +91,6 @@ export async function loginViewsOf(db: Db, subscriberId: SubscriberId): Promise<
       username: 'l.username',
       mac_lock: 'l.mac_lock',
       static_ipv4: 'l.static_ipv4',
-      prefix: 'l.delegated_ipv6_prefix',
-      simultaneous_use: 'l.simultaneous_use',
       retired_at: 'l.retired_at',
       access: 'd.access',
       reason: 'd.reason',
@@ -113,8 +109,6 @@ export async function loginViewsOf(db: Db, subscriberId: SubscriberId): Promise<
     username: row['username'] ?? '',
     macLock: row['mac_lock'] ?? null,
     staticIpv4: row['static_ipv4'] ?? null,
-    delegatedIpv6Prefix: row['prefix'] ?? null,
-    simultaneousUse: Number(row['simultaneous_use']),
     isRetired: row['retired_at'] !== null,
     access: row['access'] ?? null,
     reason: row['reason'] ?? null,
