@@ -13,6 +13,7 @@ import type { Rhythm } from '../domain/timetable.ts';
 import { fillFigures, tidyFigures } from '../network/figures.ts';
 import { resumeBulk } from '../subscribers/bulk.ts';
 import { resumeImports } from '../subscribers/import.ts';
+import { indexMissingTerms } from '../subscribers/index-terms.ts';
 import { sweepAllLogins, sweepDueReviews } from '../reconcile/sweep.ts';
 import type { Job } from './scheduler.ts';
 
@@ -69,6 +70,11 @@ export const timetable: readonly Job[] = [
       const resumed = [...(await resumeBulk(ctx)), ...(await resumeImports(ctx))];
       return resumed.length === 0 ? 'none' : `resumed ${resumed.join(', ')}`;
     },
+  },
+  {
+    name: 'index-search',
+    rhythm: daily('04:10'),
+    run: async (ctx) => `${await indexMissingTerms(ctx)} subscribers could not be found before`,
   },
   {
     name: 'review-access',

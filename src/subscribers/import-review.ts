@@ -6,7 +6,9 @@ import { readSettings } from '../db/settings.ts';
 import { cellFault, importColumns, readCell, type RowFault } from '../domain/import-file.ts';
 import { ipv4ToNumber } from '../domain/ip.ts';
 import { parseMinor } from '../domain/money.ts';
-import { newSubscriberSchema } from './register.ts';
+import { dayIn, type Day } from '../domain/day.ts';
+import { AppError } from '../errors.ts';
+import { checkAnchor, newSubscriberSchema } from './register.ts';
 
 export type NewSubscriber = z.input<typeof newSubscriberSchema>;
 
@@ -22,13 +24,14 @@ export interface Reviewer {
  * Looks rows over before anything is imported, by the rules of the command that will import them, and for what only a
  * whole file shows: a name or an address that is in it twice. It remembers what it saw, so that a file can come in parts.
  */
-export async function createReviewer(db: Db): Promise<Reviewer> {
-  const { exponent } = await readSettings(db);
+export async function createReviewer(db: Db, now: Date): Promise<Reviewer> {
+  const { exponent, zone } = await readSettings(db);
   const known: Known = {
     packages: await listPackages(db),
     profiles: new Set((await listBillingProfiles(db)).map((profile) => profile.name)),
     spans: await poolSpans(db),
     exponent,
+    today: dayIn(zone, now),
   };
   const seen = {
     username: new Map<string, number>(),
@@ -81,6 +84,7 @@ interface Known {
   profiles: ReadonlySet<string>;
   spans: readonly PoolSpan[];
   exponent: number;
+  today: Day;
 }
 
 type Unique = { username?: string; staticIpv4?: string; delegatedIpv6Prefix?: string };
@@ -100,6 +104,10 @@ function look(cells: Cells, known: Known): { faults: RowFault[]; parsed: Unique 
     wrong.add(String(issue.path[0] ?? ''));
     if (!faults.some((one) => one.column === column)) faults.push({ column, rule: issue.message });
   }
+  if (checked.success && checked.data.anchorOn !== undefined) {
+    const rule = anchorFault(checked.data.anchorOn, known.today);
+    if (rule !== null) faults.push({ column: 'first_billed_day', rule });
+  }
   faults.push(...catalogueFaults(input, wrong, known));
   const parsed: Unique = {};
   for (const name of ['username', 'staticIpv4', 'delegatedIpv6Prefix'] as const) {
@@ -107,6 +115,16 @@ function look(cells: Cells, known: Known): { faults: RowFault[]; parsed: Unique 
     if (value !== undefined) parsed[name] = value;
   }
   return { faults, parsed };
+}
+
+function anchorFault(anchorOn: Day, today: Day): string | null {
+  try {
+    checkAnchor(anchorOn, today);
+    return null;
+  } catch (error) {
+    if (error instanceof AppError) return error.message.replace(/^anchorOn: /, '');
+    throw error;
+  }
 }
 
 /** The spelling in which it is stored, so that `Amina` and `amina` are one name. */

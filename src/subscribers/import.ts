@@ -47,7 +47,7 @@ export async function reviewImport(
   file: { name: string; bytes: Buffer },
 ): Promise<{ jobId: string }> {
   checkBytes(file.bytes);
-  const reviewer = await createReviewer(ctx.db);
+  const reviewer = await createReviewer(ctx.db, ctx.clock.now());
   return ctx.db.transaction(async (trx) => {
     const jobId = await insertImportJob(trx, {
       fileName: file.name.slice(0, 190),

@@ -166,7 +166,8 @@ async function checkLogin(trx: Trx, wanted: LoginWanted, offered: PackageRow): P
   await fields.checkAddresses(trx, wanted);
 }
 
-function checkAnchor(anchorOn: Day | undefined, today: Day): Day {
+/** Exported for the review of an import, which asks it before anything is begun. */
+export function checkAnchor(anchorOn: Day | undefined, today: Day): Day {
   const anchor = anchorOn ?? today;
   if (anchor < addDays(today, -366) || anchor > addDays(today, 366)) {
     throw invalid('anchorOn', 'must be within a year of today');

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { aLogin, aRouter, aSubscriber, aSubscription, anInvoice } from '../support/builders.ts';
+import { indexMissingTerms } from '../../src/subscribers/index-terms.ts';
 import { openTestWeb, type TestWeb, type Visitor } from '../support/web.ts';
 
 describe('the search field', function () {
@@ -134,6 +135,17 @@ describe('the search field', function () {
       .to.include(`href="/subscribers/${ids['amina'] ?? ''}"`)
       .and.not.include('<html');
     expect((await noc.get('/search/suggest?q=ami')).location).to.equal('/search?q=ami');
+  });
+
+  it('somebody who came by SQL and not by a command, is found after the nightly look', async () => {
+    const { db } = web.t;
+    const { billing_profile_id } = await db('subscriber').first<{ billing_profile_id: string }>();
+    const row = { name: 'Zebulon Quist', phone: null, billing_profile_id, created_at: '2026-01-01 00:00:00' };
+    await db('subscriber').insert(row);
+    expect((await search('quist')).status).to.equal(200);
+    expect(await indexMissingTerms(web.app.context('schedule'))).to.equal(1);
+    expect((await search('quist')).status).to.equal(303);
+    expect(await indexMissingTerms(web.app.context('schedule'))).to.equal(0);
   });
 
   it('what the role may not see, is not found', async () => {

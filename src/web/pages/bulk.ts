@@ -221,9 +221,16 @@ const itemStates: readonly { value: BulkItemState; label: string }[] = [
   { value: 'waiting', label: 'Not reached' },
 ];
 
+/** What somebody wants to see first: what went wrong, else what was done. */
+function firstState(job: BulkJob): BulkItemState {
+  if (job.failed > 0) return 'failed';
+  if (job.changed > 0) return 'changed';
+  return job.unchanged > 0 ? 'unchanged' : 'waiting';
+}
+
 async function showJob(page: Page, job: BulkJob): Promise<void> {
   const asked = itemStates.find(({ value }) => value === textQuery(page, 'state'))?.value;
-  const state = asked ?? (job.failed > 0 ? 'failed' : 'changed');
+  const state = asked ?? firstState(job);
   const keyset = keysetOf(page);
   const id = keyset?.values[0] ?? '';
   const found = await bulkItems(page.app.db, job.id, {
