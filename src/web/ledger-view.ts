@@ -4,6 +4,7 @@ import type { HouseBalance } from '../db/rollups.ts';
 import { type AccountCode, chartOfAccounts } from '../domain/chart-of-accounts.ts';
 import type { Minor } from '../domain/money.ts';
 import { accountText, entryKindText } from './money-words.ts';
+import { actorText } from './run-words.ts';
 
 /** The ledger as pages show it: amounts on the side where they stand, keys as links. */
 
@@ -57,6 +58,7 @@ export function subscriberIdsIn(postings: readonly PostingView[]): string[] {
 export function entryRow(entry: EntryView, names: ReadonlyMap<string, string>) {
   return {
     ...entry,
+    actor: actorText(entry.actor),
     kindText: entryKindText(entry.kind),
     subscriberName: entry.subscriberId === null ? '' : (names.get(entry.subscriberId) ?? ''),
     source: sourceOf(entry.onceKey),

@@ -3,6 +3,7 @@ import { allocationViews, creditNoteViews, entryKeysOfInvoice, onceKeysOf } from
 import { type Invoice, linesOf, readInvoice } from '../../db/invoices.ts';
 import { entriesByKeys } from '../../db/ledger-view.ts';
 import { subscriberById } from '../../db/subscribers.ts';
+import { addDays } from '../../domain/day.ts';
 import type { InvoiceId } from '../../domain/ids.ts';
 import { formatMinor, type Minor } from '../../domain/money.ts';
 import { notFound } from '../../errors.ts';
@@ -10,6 +11,7 @@ import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
 import { countText, entryKindText, invoiceState, percent, sourceText } from '../money-words.ts';
 import type { Page } from '../page.ts';
 import { amountOf, idParam, optionalText, renamed, todayOf } from '../params.ts';
+import { actorText } from '../run-words.ts';
 import type { Route } from '../route.ts';
 
 export const invoiceDocumentRoutes: readonly Route[] = [
@@ -62,14 +64,18 @@ async function showInvoice(
   const data = {
     title: nameOf(invoice),
     crumbs: [{ label: 'Invoices', href: '/invoices' }],
-    invoice: { ...invoice, lastDay: invoice.periodEnd },
+    invoice: { ...invoice, lastDay: addDays(invoice.periodEnd, -1) },
     state: invoiceState(invoice, todayOf(page)),
     subscriber: { id: invoice.subscriberId, name: subscriber?.name ?? '', street: subscriber?.street ?? '' },
     lines: lines.map((line) => ({ ...line, rate: percent(line.taxRateBp) })),
     taxes: taxesOf(lines),
     allocations: allocations.map((part) => ({ ...part, sourceText: sourceText(part) })),
     creditNotes,
-    entries: entries.map((entry) => ({ ...entry, kindText: entryKindText(entry.kind) })),
+    entries: entries.map((entry) => ({
+      ...entry,
+      actor: actorText(entry.actor),
+      kindText: entryKindText(entry.kind),
+    })),
     settledMinor: sumOf(live.map((part) => part.amountMinor)),
     acts: {
       void: invoice.state !== 'void' && live.length === 0 && creditNotes.length === 0,

@@ -1,6 +1,7 @@
 import { countInvoices, type InvoiceFilter, invoicePage, invoicePlace } from '../../db/invoice-list.ts';
 import type { InvoiceState } from '../../db/invoices.ts';
 import { everyRow } from '../../db/keyset.ts';
+import { addDays } from '../../domain/day.ts';
 import { formatMinor } from '../../domain/money.ts';
 import { sendCsv } from '../csv.ts';
 import { countMax, filterLinks, keysetOf, listSize, paged, textQuery, withQuery } from '../list.ts';
@@ -54,7 +55,11 @@ async function showList(page: Page): Promise<void> {
     },
     isNarrowed: Object.keys(page.req.query).length > 0,
     csv: withQuery(page, { after: null, before: null }).replace('/invoices', '/invoices.csv'),
-    invoices: rows.map((row) => ({ ...row, stateWord: invoiceState(row, filter.today) })),
+    invoices: rows.map((row) => ({
+      ...row,
+      lastDay: addDays(row.periodEnd, -1),
+      stateWord: invoiceState(row, filter.today),
+    })),
     pager,
   });
 }

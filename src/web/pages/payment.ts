@@ -11,6 +11,7 @@ import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
 import { channelWords, countText, entryKindText, paymentState } from '../money-words.ts';
 import type { Page } from '../page.ts';
 import { idParam } from '../params.ts';
+import { actorText } from '../run-words.ts';
 import type { Route } from '../route.ts';
 
 export const paymentDocumentRoutes: readonly Route[] = [
@@ -59,7 +60,11 @@ async function showPayment(
       closed.length === 0
         ? 'Nothing was suspended for debt, or something is still overdue.'
         : `Came back by this payment: ${countText(closed.length, 'suspension')} ended.`,
-    entries: entries.map((entry) => ({ ...entry, kindText: entryKindText(entry.kind) })),
+    entries: entries.map((entry) => ({
+      ...entry,
+      actor: actorText(entry.actor),
+      kindText: entryKindText(entry.kind),
+    })),
     logins,
     values: { note: '', ...form },
   };
