@@ -305,6 +305,10 @@ describe('routers', () => {
         (await listRouters(db, { text: 'list-', ...filter })).map((router) => router.name);
       expect(await names({ isRemovedToo: true })).to.deep.equal(['list-a', 'list-b', 'list-c']);
       expect(await names({ breaker: 'open' })).to.deep.equal(['list-a']);
+      // A lane that was never answered is not known to be good.
+      expect(await names({ breaker: 'closed' })).to.deep.equal([]);
+      const [b] = await listRouters(db, { text: 'list-b' });
+      await db('router_lane').insert({ router_id: b?.id, last_answer_at: '2026-03-01 09:00:00' });
       expect(await names({ breaker: 'closed' })).to.deep.equal(['list-b']);
       expect(await names({ limit: 1 })).to.deep.equal(['list-a']);
       expect(await names({ limit: 1, afterName: 'list-a' })).to.deep.equal(['list-b']);
