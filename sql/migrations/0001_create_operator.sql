@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS activity (
   KEY activity_correlation (correlation_id),
   KEY activity_at (at),
   KEY activity_actor (actor, at),
-  KEY activity_verb (verb, at)
+  KEY activity_verb (verb, at),
+  KEY activity_actor_verb (actor, verb, at)
 );
 
 -- One row a sealed day: the hash of the day's activity rows, chained to the day before.

@@ -72,7 +72,9 @@ function indexFor(filter: ActivityFilter): string {
   if (filter.correlationId !== undefined) return 'activity_correlation';
   if (filter.subscriberId !== undefined) return 'activity_subscriber';
   if (filter.routerId !== undefined) return 'activity_router';
-  if (filter.actor !== undefined) return 'activity_actor';
+  if (filter.actor !== undefined) {
+    return filter.verb === undefined ? 'activity_actor' : 'activity_actor_verb';
+  }
   return filter.verb === undefined ? 'activity_at' : 'activity_verb';
 }
 
