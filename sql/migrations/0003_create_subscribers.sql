@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS subscription (
   started_on DATE NOT NULL,
   ended_on DATE NULL,
   KEY subscription_subscriber (subscriber_id),
-  KEY subscription_package (package_id, id),
+  KEY subscription_package (package_id, id, state) COMMENT 'state, so that a count reads no rows',
   KEY subscription_next_invoice (next_invoice_on, id),
   CONSTRAINT subscription_subscriber FOREIGN KEY (subscriber_id) REFERENCES subscriber (id),
   CONSTRAINT subscription_package FOREIGN KEY (package_id) REFERENCES package (id)

@@ -28,8 +28,15 @@
       cursor: { y: false },
       // Times are the operator's, wherever the browser is.
       ...(zone === undefined ? {} : { tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) }),
-      scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] } },
-      axes: [{ ...axis, values: ticks }, { ...axis, label: unit, labelSize: 18, size: 60 }],
+      scales: {
+        // One point has no stretch of its own: an hour to each side, instead of years.
+        x: { range: (_, low, high) => (low === high ? [low - 3600, high + 3600] : [low, high]) },
+        y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] },
+      },
+      axes: [
+        { ...axis, values: ticks },
+        { ...axis, label: unit, labelSize: 18, size: 60 },
+      ],
       series: [
         { label: 'Time', value: (_, seconds) => (seconds == null ? '—' : stamp(seconds)) },
         ...series.map((one, index) => ({

@@ -45,9 +45,10 @@ export async function walk(options: WalkOptions): Promise<Step[]> {
     const kind = kindOf(path, isPart, route);
     const visits = seen.get(kind) ?? 0;
     if (visits >= (options.perRoute ?? 2)) continue;
-    seen.set(kind, visits + 1);
     options.before?.(path);
     const answer = await ask(options, path, isPart);
+    // A number that no row has says nothing about the page; an address that nothing serves is alike each time.
+    if (answer.status < 400 || route === undefined) seen.set(kind, visits + 1);
     const step: Step = { ...next, route, ...answer };
     steps.push(step);
     await options.after?.(step);
