@@ -347,7 +347,7 @@ function networkRows({ subscribers: n, sessions, now }: BigIspOptions): Rows[] {
       'reconcile_queue',
       'kind, `key`, version, not_before, is_parked, attempts, requested_by, requested_at, last_error',
       `ELT(1 + seq % 2, 'login', 'session'), seq, seq, ${at}, seq % 20 = 0, 8, 'bench', ${at}, 'timeout'`,
-      n / 50,
+      Math.max(n / 50, 2000),
     ),
     rows(
       'figure_minute',

@@ -18,7 +18,8 @@ const password = 'only for the measurement';
 
 /**
  * Measures pages over HTTP in a database of any size: `scripts/bench/pages.ts [subscribers] [accounting rows] [requests]`.
- * Makes a MariaDB and a database of its own and throws both away. The baseline is a file that the same server serves
+ * Makes a MariaDB and a database of its own and throws both away, unless SLUICE_BENCH_FOLDER names where they are kept
+ * and found again. The baseline is a file that the same server serves
  * from memory, in the same minute.
  */
 async function main(): Promise<void> {
@@ -26,7 +27,8 @@ async function main(): Promise<void> {
     .slice(2)
     .map(Number);
   makeFolder(dataRoot(), undefined);
-  const folder = mkdtempSync(join(dataRoot(), 'bench-'));
+  const kept = process.env['SLUICE_BENCH_FOLDER'];
+  const folder = kept ?? mkdtempSync(join(dataRoot(), 'bench-'));
   makeFolder(folder, serverAccount('mysql'));
   const mariadb = await startMariaDb(folder, {
     password: 'bench-only',
@@ -42,7 +44,7 @@ async function main(): Promise<void> {
     await measure(mariadb, { subscribers, sessions, requests });
   } finally {
     await mariadb.stop();
-    rmSync(folder, { recursive: true, force: true });
+    if (kept === undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -64,9 +66,10 @@ async function measure(mariadb: PrivateMariaDb, size: Size): Promise<void> {
   };
   const db = openDb(address);
   await migrate(db, join(projectRoot, 'sql'), now);
+  const isFilled = (await db('subscriber').first<{ id: string } | undefined>('id')) !== undefined;
   const startedAt = performance.now();
-  await fillBigIsp({ db, now, isIndexedLast: true, say: print, ...size });
-  print(`filled in ${Math.round((performance.now() - startedAt) / 1000)} s`);
+  if (!isFilled) await fillBigIsp({ db, now, isIndexedLast: true, say: print, ...size });
+  print(isFilled ? 'filled before' : `filled in ${Math.round((performance.now() - startedAt) / 1000)} s`);
   await db.destroy();
   const app = openApp(
     readConfig({
@@ -79,7 +82,8 @@ async function measure(mariadb: PrivateMariaDb, size: Size): Promise<void> {
     }),
     { role: 'bench', isSilent: true },
   );
-  await addStaff(app.context('bench'), { username: 'bench', name: 'bench', role: 'owner', password });
+  if (!isFilled)
+    await addStaff(app.context('bench'), { username: 'bench', name: 'bench', role: 'owner', password });
   const server = await listen(createWeb(app, projectRoot, routes), '127.0.0.1', 0);
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   try {
