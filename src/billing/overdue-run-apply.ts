@@ -76,7 +76,12 @@ export async function applyOverdueRun(
     after = subscriberIds.at(-1) ?? null;
     if (after === null) break;
     const outcome = await applyTo(ctx, run, subscriberIds);
-    if (outcome === 'stopped') return { ok: false, reason: 'stopped', run: await runOf(ctx, run.id) };
+    if (outcome === 'stopped') {
+      const now = await runOf(ctx, run.id);
+      // Another worker has done the rest meanwhile: that is the end that both were after.
+      if (now.state === 'applied') break;
+      return { ok: false, reason: 'stopped', run: now };
+    }
     ctx.wake('worker');
     const settled = outcome.applied + outcome.changed + outcome.parked;
     // Fewer than there are subscribers: another worker, or this one in a transaction whose answer was lost.

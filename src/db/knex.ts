@@ -92,6 +92,22 @@ export async function inTransaction<T>(
   }
 }
 
+/**
+ * Runs one statement that may meet others in another order of locks, and repeats it when it was the one that lost. Inside
+ * a transaction it runs once: there the whole transaction has to be repeated, by whoever began it.
+ */
+export async function repeatStatement<T>(db: Db, statement: () => Promise<T>): Promise<T> {
+  const attempts = db.isTransaction === true ? 1 : 6;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await statement();
+    } catch (error) {
+      if (attempt >= attempts || !isPassing(error)) throw error;
+      await wait(Math.random() * 10 * 2 ** attempt);
+    }
+  }
+}
+
 /** Whether the same statement may work in a moment. */
 export function isPassing(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

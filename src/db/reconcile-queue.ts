@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
-import { chunksOf, type Db, inTransaction, type Trx } from './knex.ts';
+import { chunksOf, type Db, inTransaction, repeatStatement, type Trx } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
 import { type ReconcileKind, randomVersion } from './reconcile-requests.ts';
 
@@ -153,10 +153,14 @@ function compareKeys(a: Claim, b: Claim): number {
 /** Done: deletes the wishes that were claimed. A newer wish for the same key survives and can be claimed at once. */
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
-    const result: { affectedRows: number }[] = await db.raw(
-      `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
-       ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
-      chunk.flatMap((one) => [one.id, one.version, one.token]),
+    const result = await repeatStatement(
+      db,
+      async () =>
+        (await db.raw(
+          `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
+           ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
+          chunk.flatMap((one) => [one.id, one.version, one.token]),
+        )) as { affectedRows: number }[],
     );
     if ((result[0]?.affectedRows ?? 0) < chunk.length) await unlock(db, chunk);
   }
@@ -177,13 +181,15 @@ export async function fail(
     const seen = chunk
       .map(() => `${seenColumns}, ? AS attempts, ? AS is_parked, ? AS wait_ms, ? AS error`)
       .join(' UNION ALL ');
-    await db.raw(
-      `UPDATE reconcile_queue q JOIN (${seen}) seen
+    await repeatStatement(db, async () => {
+      await db.raw(
+        `UPDATE reconcile_queue q JOIN (${seen}) seen
        ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
        SET q.attempts = seen.attempts, q.is_parked = seen.is_parked, q.last_error = seen.error,
            q.not_before = ? + INTERVAL (seen.wait_ms * 1000) MICROSECOND, q.claim_token = NULL, q.locked_until = NULL`,
-      [...chunk.flatMap((failure) => failureValues(failure, random())), databaseNow(db)],
-    );
+        [...chunk.flatMap((failure) => failureValues(failure, random())), databaseNow(db)],
+      );
+    });
     await unlock(db, claims);
   }
 }
@@ -204,12 +210,14 @@ function failureValues({ claim: one, error }: { claim: Claim; error: string }, r
 /** Gives keys back without counting a failure, at the earliest after `delayMs`. A newer wish is not delayed. */
 export async function release(db: Db, claims: readonly Claim[], delayMs = 0): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
-    await db.raw(
-      `UPDATE reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
-       ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
-       SET q.not_before = ?, q.claim_token = NULL, q.locked_until = NULL`,
-      [...chunk.flatMap((one) => [one.id, one.version, one.token]), databaseNowPlus(db, delayMs)],
-    );
+    await repeatStatement(db, async () => {
+      await db.raw(
+        `UPDATE reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
+         ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token
+         SET q.not_before = ?, q.claim_token = NULL, q.locked_until = NULL`,
+        [...chunk.flatMap((one) => [one.id, one.version, one.token]), databaseNowPlus(db, delayMs)],
+      );
+    });
     await unlock(db, chunk);
   }
 }
@@ -233,13 +241,15 @@ export async function renew(db: Knex, claims: readonly Claim[], leaseMs: number)
 }
 
 async function unlock(db: Db, claims: readonly Claim[]): Promise<void> {
-  await db('reconcile_queue')
-    .whereIn(
-      'id',
-      claims.map((one) => one.id),
-    )
-    .whereIn('claim_token', [...new Set(claims.map((one) => one.token))])
-    .update({ claim_token: null, locked_until: null });
+  await repeatStatement(db, async () => {
+    await db('reconcile_queue')
+      .whereIn(
+        'id',
+        claims.map((one) => one.id),
+      )
+      .whereIn('claim_token', [...new Set(claims.map((one) => one.token))])
+      .update({ claim_token: null, locked_until: null });
+  });
 }
 
 // Cast, because MariaDB compares a number with a text as floating point, and versions have 63 bits.

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
 import {
@@ -394,6 +395,8 @@ describe('db/reconcile-queue', () => {
       .where({ key: 2 })
       .update({ claim_token: 'f'.repeat(32) });
     expect(keysOf(await renew(db, claims, 60_000))).to.deep.equal([1]);
+    // The other key's lease of a millisecond has to be over, in whole milliseconds.
+    await wait(10);
     expect(await claim(db, 'login', { limit: 5, leaseMs: 60_000 })).to.have.length(1);
   });
 
