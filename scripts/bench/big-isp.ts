@@ -288,7 +288,7 @@ function runRows({ subscribers: n, now }: BigIspOptions): Rows[] {
       'parked',
       'run_kind, run_id, subscription_id, reason, parked_at, settled_at',
       `IF(seq % 2 = 0, 'invoice', 'overdue'), 1 + seq % 12, seq * 3, 'the price is negative', ${at}, IF(seq % 10 = 0, NULL, ${at})`,
-      Math.min(n / 20, 5000),
+      Math.min(Math.max(n / 20, 1000), 5000),
     ),
   ];
 }

@@ -1,7 +1,6 @@
 import { giveUpKey, retryKey, retryKeys, settleParkedSubscription } from '../../network/attention.ts';
 import { attentionCounts, attentionList } from '../attention-view.ts';
 import { type FieldErrors, tryForm, typed } from '../form.ts';
-import { listSize } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 
@@ -13,6 +12,9 @@ export const attentionRoutes: readonly Route[] = [
   { method: 'post', path: '/attention/parked/:id/settle', access: 'attention.act', handle: doSettle },
 ];
 
+/** Of each kind: there are several on one page, and each line has a form of its own. */
+const sectionSize = 25;
+
 /** What was typed beside one line of the list, when it was refused. */
 interface Refused {
   readonly line: string;
@@ -21,7 +23,7 @@ interface Refused {
 }
 
 async function showList(page: Page, refused: Refused | null): Promise<void> {
-  const list = await attentionList(page.app, listSize);
+  const list = await attentionList(page.app, sectionSize);
   const noteOf = (line: string) => (refused?.line === line ? refused.note : '');
   const data = {
     title: 'Needs attention',
@@ -50,7 +52,10 @@ async function showList(page: Page, refused: Refused | null): Promise<void> {
               .map((one) => ({ ...one, rule: one.rule.replaceAll('_', ' ') })),
             findingCount: list.ledger.findings.length,
           },
-    sourceAddress: page.app.config.radiusSourceAddress,
+    sourceAddress:
+      page.app.config.radiusSourceAddress === '0.0.0.0'
+        ? 'the address of this Sluice’s lane'
+        : page.app.config.radiusSourceAddress,
   };
   if (refused === null) page.render('admin/attention/list', data);
   else page.render('admin/attention/list', { ...data, errors: refused.errors }, 400);
