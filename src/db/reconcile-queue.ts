@@ -153,16 +153,15 @@ function compareKeys(a: Claim, b: Claim): number {
 /** Done: deletes the wishes that were claimed. A newer wish for the same key survives and can be claimed at once. */
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
-    const result = await repeatStatement(
-      db,
-      async () =>
-        (await db.raw(
-          `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
-           ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
-          chunk.flatMap((one) => [one.id, one.version, one.token]),
-        )) as { affectedRows: number }[],
-    );
-    if ((result[0]?.affectedRows ?? 0) < chunk.length) await unlock(db, chunk);
+    const [result] = await repeatStatement(db, async () => {
+      const done: [{ affectedRows: number }] = await db.raw(
+        `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
+         ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
+        chunk.flatMap((one) => [one.id, one.version, one.token]),
+      );
+      return done;
+    });
+    if (result.affectedRows < chunk.length) await unlock(db, chunk);
   }
 }
 

@@ -143,7 +143,8 @@ function change(
   rateChange: 'coa' | 'disconnect',
   because: Because,
 ): Enforcement {
-  if (session.refusedGeneration === wanted.generation) return { action: 'disconnect', because: 'coa_refused' };
+  if (session.refusedGeneration === wanted.generation)
+    return { action: 'disconnect', because: 'coa_refused' };
   if (rateChange === 'disconnect' || wanted.coaAttributes.length === 0) {
     return { action: 'disconnect', because };
   }

@@ -110,7 +110,7 @@ describe('seedDemo', () => {
     );
   });
 
-  it("writes the lab's configuration, which the lab reads and nobody else may", async () => {
+  it("writes the lab's configuration, which the lab reads and nobody else may", () => {
     const file = join(folder, 'lab.json');
     expect(statSync(file).mode & 0o777).to.equal(0o600);
     const config = readLabConfig(file);

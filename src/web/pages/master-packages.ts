@@ -97,8 +97,8 @@ async function doAdd(page: Page): Promise<void> {
   const added = await tryForm(() =>
     addMasterPackage(page.ctx, {
       name: form['name'] ?? '',
-      customerType: (form['customerType'] ?? ''),
-      billingType: (form['billingType'] ?? ''),
+      customerType: form['customerType'] ?? '',
+      billingType: form['billingType'] ?? '',
       ...networkOf(form),
     }),
   );
