@@ -99,14 +99,11 @@ describe('watch', () => {
   it('tells when a session ends, and why', async () => {
     const id = await session();
     const feed = await WatchFeed.open(t.db, now, 0);
-    await t
-      .db('radacct')
-      .where({ radacctid: id })
-      .update({
-        acctstoptime: '2026-03-01 10:00:01',
-        acctterminatecause: 'Lost-Carrier',
-        acctsessiontime: 61,
-      });
+    await t.db('radacct').where({ radacctid: id }).update({
+      acctstoptime: '2026-03-01 10:00:01',
+      acctterminatecause: 'Lost-Carrier',
+      acctsessiontime: 61,
+    });
     const [event] = await feed.look(now);
     expect(event?.text).to.equal('offline  amina  Lost-Carrier, after 61 s, on pop-1');
     expect(await kinds(feed)).to.deep.equal([]);

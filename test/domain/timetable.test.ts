@@ -6,8 +6,12 @@ const daily = (at: string, zone: string) => ({ kind: 'daily', at, zone }) as con
 describe('nextDue', () => {
   it('daily, before and after the time of day, is today or tomorrow', () => {
     const rhythm = daily('10:00', 'Asia/Dhaka');
-    expect(nextDue(rhythm, new Date('2026-05-01T03:59:59Z')).toISOString()).to.equal('2026-05-01T04:00:00.000Z');
-    expect(nextDue(rhythm, new Date('2026-05-01T04:00:00Z')).toISOString()).to.equal('2026-05-02T04:00:00.000Z');
+    expect(nextDue(rhythm, new Date('2026-05-01T03:59:59Z')).toISOString()).to.equal(
+      '2026-05-01T04:00:00.000Z',
+    );
+    expect(nextDue(rhythm, new Date('2026-05-01T04:00:00Z')).toISOString()).to.equal(
+      '2026-05-02T04:00:00.000Z',
+    );
   });
 
   it('daily, at an hour that spring skips, happens once that day', () => {
