@@ -145,7 +145,7 @@ async function pages(url: string, cookie: string, size: Size): Promise<string[]>
     const links = [...main.matchAll(/href="([^"]+)"/g)].map(([, link = '']) =>
       link.replaceAll('&amp;', '&').replaceAll('&#x3D;', '='),
     );
-    paths.push(...links.filter((link) => link.startsWith(`${path}?`) && !link.includes('.csv')));
+    paths.push(...links.filter((link) => link.startsWith(`${path}?`) && !/\.csv|correlation=/.test(link)));
   }
   const one = [
     '/subscribers/:id',

@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS suspension (
   note VARCHAR(255) NOT NULL DEFAULT '',
   open_cause VARCHAR(16) AS (IF(closed_at IS NULL, cause, NULL)) PERSISTENT,
   UNIQUE KEY suspension_one_open (subscription_id, open_cause),
-  KEY suspension_run (opened_by_run_id, id),
+  KEY suspension_run (opened_by_run_id, id, closed_at) COMMENT 'closed_at, so that counting those still open reads no rows',
   KEY suspension_open (open_cause, id),
   CONSTRAINT suspension_subscription FOREIGN KEY (subscription_id) REFERENCES subscription (id)
 );
