@@ -154,14 +154,14 @@ function compareKeys(a: Claim, b: Claim): number {
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
     const [result] = await repeatStatement(db, async () => {
-      const done: [{ affectedRows: number }] = await db.raw(
+      const done: { affectedRows: number }[] = await db.raw(
         `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
          ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
         chunk.flatMap((one) => [one.id, one.version, one.token]),
       );
       return done;
     });
-    if (result.affectedRows < chunk.length) await unlock(db, chunk);
+    if ((result?.affectedRows ?? 0) < chunk.length) await unlock(db, chunk);
   }
 }
 
