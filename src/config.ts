@@ -19,6 +19,8 @@ export interface Config {
     isHttps: boolean;
     /** Whether one proxy stands in front and says who asked. */
     isBehindProxy: boolean;
+    /** Who shows it may read health and metrics from elsewhere than this host. */
+    metricsToken: string | undefined;
   };
   /** Where FreeRADIUS reads its client files on this host, and how to ask it what it loaded. */
   readonly freeradius: {
@@ -28,6 +30,8 @@ export interface Config {
     authAddress: string;
     authPort: number;
     acctPort: number;
+    /** FreeRADIUS's own log: where it says who asked without being a router of ours. */
+    logFile: string | undefined;
     /** The client that health checks use: Status-Server and the doctor's test login. */
     statusSecret: string | undefined;
   };
@@ -55,9 +59,11 @@ const schema = z.object({
   SLUICE_WEB_PORT: port.default(8080),
   SLUICE_WEB_HTTPS: z.enum(['yes', 'no']).default('no'),
   SLUICE_WEB_PROXY: z.enum(['yes', 'no']).default('no'),
+  SLUICE_METRICS_TOKEN: z.string().min(16, 'must be at least 16 characters').optional(),
   SLUICE_CLIENT_DIRECTORY: z.string().optional(),
   SLUICE_CLIENT_DIRECTORY6: z.string().optional(),
   SLUICE_RADMIN_SOCKET: z.string().optional(),
+  SLUICE_RADIUS_LOG: z.string().optional(),
   SLUICE_RADIUS_ADDRESS: z.union([z.ipv4(), z.ipv6()]).default('127.0.0.1'),
   SLUICE_RADIUS_AUTH_PORT: port.default(1812),
   SLUICE_RADIUS_ACCT_PORT: port.default(1813),
@@ -98,11 +104,13 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
       port: e.SLUICE_WEB_PORT,
       isHttps: e.SLUICE_WEB_HTTPS === 'yes',
       isBehindProxy: e.SLUICE_WEB_PROXY === 'yes',
+      metricsToken: e.SLUICE_METRICS_TOKEN,
     },
     freeradius: {
       clientDirectory: e.SLUICE_CLIENT_DIRECTORY,
       clientDirectory6: e.SLUICE_CLIENT_DIRECTORY6,
       controlSocket: e.SLUICE_RADMIN_SOCKET,
+      logFile: e.SLUICE_RADIUS_LOG,
       authAddress: e.SLUICE_RADIUS_ADDRESS,
       authPort: e.SLUICE_RADIUS_AUTH_PORT,
       acctPort: e.SLUICE_RADIUS_ACCT_PORT,

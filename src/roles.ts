@@ -10,6 +10,7 @@ import { startRadiusAgent } from './reconcile/radius-agent.ts';
 import { reconcileRouters } from './reconcile/router.ts';
 import { startStaleSweep } from './reconcile/stale.ts';
 import { startTail } from './reconcile/tail.ts';
+import { startUnknownClients } from './reconcile/unknown-clients.ts';
 import { startWorker } from './reconcile/worker.ts';
 import { startWeb } from './web/start.ts';
 
@@ -51,17 +52,25 @@ function startWorkerRole(app: App) {
 }
 
 function startAgent(app: App) {
-  const { clientDirectory, clientDirectory6, controlSocket } = app.config.freeradius;
+  const { clientDirectory, clientDirectory6, controlSocket, logFile } = app.config.freeradius;
   if (clientDirectory === undefined) {
     throw new ConfigError(
       'The role radius-agent needs SLUICE_CLIENT_DIRECTORY: where FreeRADIUS reads its client files.',
     );
   }
-  return startRadiusAgent({
+  const agent = startRadiusAgent({
     ...app,
     host: app.config.host,
     freeradius: { clientDirectory, clientDirectory6, controlSocket },
   });
+  const strangers =
+    logFile === undefined ? undefined : startUnknownClients({ ...app, host: app.config.host, logFile });
+  return {
+    wake: () => agent.wake(),
+    async stop() {
+      await Promise.all([agent.stop(), strangers?.stop()]);
+    },
+  };
 }
 
 /** Stops roles one after the other, whatever one of them throws. */

@@ -79,6 +79,7 @@ async function bringUpFreeRadius(home: Home, mariadb: MariaDbHandle): Promise<vo
     SLUICE_CLIENT_DIRECTORY: server.clientDirectory,
     SLUICE_CLIENT_DIRECTORY6: server.clientDirectory6,
     SLUICE_RADMIN_SOCKET: server.controlSocket,
+    SLUICE_RADIUS_LOG: server.logFile,
   });
 }
 

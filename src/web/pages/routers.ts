@@ -1,10 +1,12 @@
 import { listRouters, type RouterSummary } from '../../db/routers.ts';
+import { unknownClients } from '../../db/unknown-clients.ts';
 import { notFound } from '../../errors.ts';
 import { addRouter, removeRouter, setRouter } from '../../network/routers.ts';
 import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
 import { filterLinks, listSize, textQuery, withQuery } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
+import { routerActivity } from '../router-activity.ts';
 
 export const routerRoutes: readonly Route[] = [
   { method: 'get', path: '/routers', access: 'router.view', handle: showList },
@@ -12,7 +14,8 @@ export const routerRoutes: readonly Route[] = [
     method: 'get',
     path: '/routers/new',
     access: 'router.edit',
-    handle: (page) => showForm(page, emptyForm, null),
+    handle: (page) =>
+      showForm(page, { ...emptyForm, address: textQuery(page, 'address').slice(0, 45) }, null),
   },
   { method: 'post', path: '/routers/new', access: 'router.edit', handle: doAdd },
   { method: 'get', path: '/routers/:id', access: 'router.view', handle: showOne },
@@ -22,6 +25,7 @@ export const routerRoutes: readonly Route[] = [
   { method: 'post', path: '/routers/:id/remove', access: 'router.edit', handle: doRemove },
 ];
 
+const strangersShown = 20;
 const crumbs = [{ label: 'Routers', href: '/routers' }];
 const emptyForm: Typed = {
   name: '',
@@ -56,12 +60,17 @@ async function showList(page: Page): Promise<void> {
     pager: { next, previous: null },
   };
   if (page.wantsPart) page.renderPart('admin/routers/table', data);
-  else page.render('admin/routers/list', data);
+  else {
+    page.render('admin/routers/list', {
+      ...data,
+      strangers: await unknownClients(page.app.db, strangersShown),
+      hasLog: page.app.config.freeradius.logFile !== undefined,
+    });
+  }
 }
 
 async function showOne(page: Page): Promise<void> {
-  const router = await routerOf(page);
-  page.render('admin/routers/show', { title: router.name, crumbs, router: viewOf(router), lines: null });
+  await showRouter(page, await routerOf(page), null);
 }
 
 async function showEdit(page: Page): Promise<void> {
@@ -171,11 +180,20 @@ function refusalOf(result: Exclude<Awaited<ReturnType<typeof removeRouter>>, { o
 async function showLines(page: Page, id: string, lines: readonly string[], done: string): Promise<void> {
   const [router] = await listRouters(page.app.db, { ids: [id] });
   if (router === undefined) throw notFound(`router ${id}`);
+  await showRouter(page, router, { done, text: lines.join('\n') });
+}
+
+async function showRouter(
+  page: Page,
+  router: RouterSummary,
+  lines: { done: string; text: string } | null,
+): Promise<void> {
   page.render('admin/routers/show', {
     title: router.name,
     crumbs,
     router: viewOf(router),
-    lines: { done, text: lines.join('\n') },
+    lines,
+    ...(await routerActivity(page, router.id)),
   });
 }
 
