@@ -35,6 +35,12 @@ export async function migrate(db: Knex, sqlDirectory: string, now: Date): Promis
   return done;
 }
 
+/** Files that this build has and the database has not. Rejects when the database does not answer. */
+export async function pendingMigrations(db: Knex, sqlDirectory: string): Promise<string[]> {
+  const applied = new Set(await db('schema_migration').pluck<string[]>('name'));
+  return migrationNames(sqlDirectory).filter((name) => !applied.has(name));
+}
+
 function migrationNames(sqlDirectory: string): string[] {
   return ['radius', 'migrations'].flatMap((folder) =>
     readdirSync(join(sqlDirectory, folder))

@@ -14,6 +14,7 @@ import { loadAssets } from './assets.ts';
 import { readCookie } from './cookies.ts';
 import { carriesToken, csrfToken } from './csrf.ts';
 import { answerError } from './error-page.ts';
+import { mountHealth } from './health.ts';
 import { createPage, type Page } from './page.ts';
 import type { Route } from './route.ts';
 import { sessionCookie } from './session-cookie.ts';
@@ -46,6 +47,7 @@ export function createWeb(app: App, root: string, routes: readonly Route[]): Exp
     }),
   );
   assets.mount(web);
+  mountHealth(web, app, join(root, 'sql'));
   web.use(logRequests(app));
   web.use(
     '/sign-in',
