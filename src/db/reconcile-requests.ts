@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chunksOf, type Db } from './knex.ts';
+import { chunksOf, type Db, repeatStatement } from './knex.ts';
 import { databaseNow } from './leases.ts';
 
 export type ReconcileKind = 'login' | 'session' | 'router';
@@ -28,36 +28,44 @@ export async function requestReconcile(
     (a, b) => a.kind.localeCompare(b.kind) || Number(BigInt(a.key) - BigInt(b.key)),
   );
   for (const chunk of chunksOf(sorted, 500)) {
-    const now = databaseNow(db);
-    await db('reconcile_queue')
-      .insert(
-        chunk.map((request) => ({
-          kind: request.kind,
-          key: request.key,
-          version: randomVersion(),
-          priority: priorities[why.priority],
-          not_before: now,
-          router_id: request.routerId ?? null,
-          requested_by: why.requestedBy,
-          requested_at: now,
-        })),
-      )
-      .onConflict(['kind', 'key'])
-      .merge({
-        version: db.raw('VALUES(version)'),
-        priority: db.raw('GREATEST(priority, VALUES(priority))'),
-        not_before: db.raw('VALUES(not_before)'),
-        router_id: db.raw('VALUES(router_id)'),
-        requested_by: db.raw('VALUES(requested_by)'),
-        requested_at: db.raw('VALUES(requested_at)'),
-        attempts: 0,
-        is_parked: false,
-        // Whoever claimed the older wish of a login drops it when it comes to write (rule 4), and may be dead: nobody
-        // waits for its lease. A session keeps its claim, since a packet may be on its way.
-        claim_token: db.raw("IF(kind = 'login', NULL, claim_token)"),
-        locked_until: db.raw("IF(kind = 'login', NULL, locked_until)"),
-      });
+    await repeatStatement(db, () => insertOrBump(db, chunk, why));
   }
+}
+
+async function insertOrBump(
+  db: Db,
+  requests: readonly ReconcileRequest[],
+  why: { priority: Priority; requestedBy: string },
+): Promise<void> {
+  const now = databaseNow(db);
+  await db('reconcile_queue')
+    .insert(
+      requests.map((request) => ({
+        kind: request.kind,
+        key: request.key,
+        version: randomVersion(),
+        priority: priorities[why.priority],
+        not_before: now,
+        router_id: request.routerId ?? null,
+        requested_by: why.requestedBy,
+        requested_at: now,
+      })),
+    )
+    .onConflict(['kind', 'key'])
+    .merge({
+      version: db.raw('VALUES(version)'),
+      priority: db.raw('GREATEST(priority, VALUES(priority))'),
+      not_before: db.raw('VALUES(not_before)'),
+      router_id: db.raw('VALUES(router_id)'),
+      requested_by: db.raw('VALUES(requested_by)'),
+      requested_at: db.raw('VALUES(requested_at)'),
+      attempts: 0,
+      is_parked: false,
+      // Whoever claimed the older wish of a login drops it when it comes to write (rule 4), and may be dead: nobody
+      // waits for its lease. A session keeps its claim, since a packet may be on its way.
+      claim_token: db.raw("IF(kind = 'login', NULL, claim_token)"),
+      locked_until: db.raw("IF(kind = 'login', NULL, locked_until)"),
+    });
 }
 
 /** 63 random bits, as decimal text. */

@@ -197,10 +197,13 @@ describe('db/reconcile-queue', () => {
       const lastSeen = new Map<string, string>();
       let isOver = false;
       const asking = (async () => {
-        for (let round = 0; round < 60; round++) {
-          await request(Array.from({ length: 40 }, (_, i) => i + 1));
+        try {
+          for (let round = 0; round < 60; round++) {
+            await request(Array.from({ length: 40 }, (_, i) => i + 1));
+          }
+        } finally {
+          isOver = true;
         }
-        isOver = true;
       })();
       const worker = async () => {
         while (!isOver || (await rows()).length > 0) {
