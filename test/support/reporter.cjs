@@ -5,9 +5,13 @@ const { Spec } = require('mocha').reporters;
 module.exports = class ClosingLine extends Spec {
   constructor(runner, options) {
     super(runner, options);
+    // A test that met a busy machine is asked once more; what needed that is said, so that nobody gets used to it.
+    const again = [];
+    runner.on('retry', (test) => again.push(test.fullTitle()));
     runner.once('end', () => {
       // After the spec reporter's own epilogue, which listens for the same event.
       setImmediate(() => {
+        for (const title of again) process.stdout.write(`asked again: ${title}\n`);
         const { passes = 0, failures = 0 } = runner.stats ?? {};
         process.stdout.write(`${passes} passed, ${failures} failed\n`);
       });
