@@ -265,6 +265,6 @@ async function register(
     loginId: String(added.loginId),
     username,
     password,
-    mac: `02:5A:00:00:00:${(++macs).toString(16).padStart(2, '0')}`,
+    mac: `02:5A:00:00:00:${(++macs).toString(16).toUpperCase().padStart(2, '0')}`,
   };
 }
