@@ -1,0 +1,101 @@
+import { expect } from 'chai';
+import { aLogin, aRouter } from '../support/builders.ts';
+import { openTestWeb, type TestWeb, type Visitor } from '../support/web.ts';
+
+describe('pages of the NOC', () => {
+  let web: TestWeb;
+  let noc: Visitor;
+  let sessionId: string;
+
+  before(async () => {
+    web = await openTestWeb('2026-05-01T10:00:00Z');
+    noc = await web.as('noc');
+    const { db } = web.t;
+    const router = await aRouter(db, { name: 'pop-1', vault: web.app.vault });
+    await aLogin(db, { username: "o'hara", vault: web.app.vault });
+    const [open] = await db('radacct').insert({
+      acctsessionid: '81000001',
+      acctuniqueid: 'a'.repeat(32),
+      username: "o'hara",
+      nasipaddress: router.address,
+      router_id: router.id,
+      acctstarttime: '2026-05-01 09:00:00',
+      acctupdatetime: '2026-05-01 09:59:00',
+      callingstationid: '02:5A:00:00:00:01',
+      framedipaddress: '10.64.0.9',
+    });
+    sessionId = String(open);
+    await db('radacct').insert({
+      acctsessionid: '81000000',
+      acctuniqueid: 'b'.repeat(32),
+      username: 'earlier',
+      nasipaddress: router.address,
+      router_id: router.id,
+      acctstarttime: '2026-04-30 09:00:00',
+      acctupdatetime: '2026-04-30 10:00:00',
+      acctstoptime: '2026-04-30 10:00:00',
+      stop_seen: true,
+      callingstationid: '02:5A:00:00:00:02',
+      framedipaddress: '10.64.0.9',
+    });
+  });
+  after(() => web.close());
+
+  it('dashboard, on an installation with little in it, shows its figures', async () => {
+    const page = await noc.get('/');
+    expect(page.status).to.equal(200);
+    expect(page.text).to.include('Online now').and.include('Needs attention');
+  });
+
+  it('sessions, lists the open ones, finds one by MAC, and exports them', async () => {
+    expect((await noc.get('/sessions')).text)
+      .to.include('10.64.0.9')
+      .and.include('pop-1');
+    expect((await noc.get('/sessions?q=02:5a:00:00:00:01')).text).to.include('10.64.0.9');
+    expect((await noc.get('/sessions?q=somebody-else')).text).to.not.include('10.64.0.9');
+    expect((await noc.get('/sessions.csv')).text).to.include("o'hara");
+  });
+
+  it('kick, is confirmed first, and then a wish with its note', async () => {
+    const asked = await noc.post('/sessions/kick', { session: sessionId });
+    expect(asked.text).to.include('name="confirmed"').and.include('10.64.0.9');
+    expect(await web.t.db('kick').select('radacctid')).to.have.length(0);
+    const done = await noc.post('/sessions/kick', {
+      session: sessionId,
+      confirmed: 'yes',
+      note: 'test of the line',
+    });
+    expect(done.status).to.equal(303);
+    expect(await web.t.db('kick').pluck<string[]>('radacctid')).to.deep.equal([sessionId]);
+    expect(await web.t.db('reconcile_queue').where({ kind: 'session' }).pluck<string[]>('key')).to.deep.equal(
+      [sessionId],
+    );
+    const reader = await web.as('read_only');
+    expect((await reader.post('/sessions/kick', { session: sessionId })).status).to.equal(403);
+  });
+
+  it('ended sessions, by username, finds them', async () => {
+    expect((await noc.get('/sessions/history?username=earlier')).text).to.include('02:5A:00:00:00:02');
+  });
+
+  it('who had an address, at two times, names two people', async () => {
+    const at = (time: string) =>
+      noc.get(`/sessions/who-had?address=10.64.0.9&at=${encodeURIComponent(time)}`);
+    expect((await at('2026-04-30T09:30:00')).text)
+      .to.include('earlier')
+      .and.not.include('o&#x27;hara</');
+    expect((await at('2026-05-01T09:30:00')).text).to.include('02:5A:00:00:00:01');
+    expect((await noc.get('/sessions/who-had?address=300.1.1.1&at=2026-05-01T09:30:00')).text).to.include(
+      'is-invalid',
+    );
+  });
+
+  it('needs attention, lists a parked key; retry makes it due, giving up wants a note', async () => {
+    await web.t.db('reconcile_queue').update({ is_parked: true, attempts: 12, last_error: 'timeout' });
+    const [id] = await web.t.db('reconcile_queue').pluck<string[]>('id');
+    expect((await noc.get('/attention')).text).to.include('timeout');
+    expect((await noc.post(`/attention/keys/${id ?? ''}/give-up`, { note: '' })).status).to.equal(400);
+    expect((await noc.post(`/attention/keys/${id ?? ''}/retry`)).status).to.equal(303);
+    expect(await web.t.db('reconcile_queue').pluck<number[]>('is_parked')).to.deep.equal([0]);
+  });
+});
