@@ -5,7 +5,7 @@ import { silentMasterPackages, undecidedLogins } from '../../db/doctor.ts';
 import { type LivingProcess, livingProcesses } from '../../db/heartbeats.ts';
 import { latestLedgerCheck } from '../../db/ledger-check.ts';
 import { queueDepth } from '../../db/reconcile-queue.ts';
-import { routerViews } from '../../db/router-view.ts';
+import { listRouters } from '../../db/routers.ts';
 import { readSchedule } from '../../db/schedule.ts';
 import { ago, count, duration } from '../format.ts';
 import { broken, type Finding, look, ok, unknown } from './finding.ts';
@@ -146,15 +146,15 @@ async function ledgerFinding(app: App): Promise<Finding> {
 }
 
 async function routerFindings(app: App): Promise<Finding[]> {
-  const routers = await routerViews(app.db);
-  const silent = routers.filter((router) => router.breaker === 'open');
+  const routers = await listRouters(app.db, { limit: 5000 });
+  const silent = routers.filter((router) => router.lane.breaker === 'open');
   if (routers.length === 0) return [look('routers', 'none yet', '"sluice help router add" says how')];
   if (silent.length === 0)
     return [ok('routers', `${count(routers.length, 'router')}, none known to be silent`)];
   return silent.map((router) =>
     broken(
       `router ${router.name}`,
-      `does not answer CoA and Disconnect: ${router.lastError ?? 'no error noted'}; ${router.waitingSessions} sessions wait`,
+      `does not answer CoA and Disconnect: ${router.lane.lastError ?? 'no error noted'}; ${router.waitingSessions} sessions wait`,
       `on the router: /radius incoming accept=yes port=${router.coaPort}; and ${app.config.radiusSourceAddress} must be the address under its /radius`,
     ),
   );

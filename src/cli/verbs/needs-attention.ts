@@ -3,7 +3,7 @@ import { namesOfKeys, parkedSubscriptions } from '../../db/attention.ts';
 import { fromSqlInstant } from '../../db/knex.ts';
 import { clientFaults } from '../../db/radius-clients.ts';
 import { needsAttention as parkedKeys } from '../../db/reconcile-queue.ts';
-import { routerViews } from '../../db/router-view.ts';
+import { listRouters } from '../../db/routers.ts';
 import { invalid } from '../../errors.ts';
 import { ago } from '../format.ts';
 import { table } from '../output.ts';
@@ -43,7 +43,7 @@ async function list(call: Call): Promise<number> {
   const names = await namesOfKeys(db, keys);
   const parked = await parkedSubscriptions(db, 200);
   const faults = await clientFaults(db, 200);
-  const silent = (await routerViews(db)).filter((router) => router.breaker === 'open');
+  const silent = await listRouters(db, { breaker: 'open', limit: 200 });
   const rows = [
     ...keys.map((key) => [
       `k${key.id}`,
@@ -66,8 +66,8 @@ async function list(call: Call): Promise<number> {
     ...silent.map((router) => [
       '',
       `router ${router.name}`,
-      `does not answer CoA and Disconnect (${router.lastError ?? 'no error noted'}); ${router.waitingSessions} sessions wait for it`,
-      router.breakerOpenedAt === null ? '' : ago(router.breakerOpenedAt, now),
+      `does not answer CoA and Disconnect (${router.lane.lastError ?? 'no error noted'}); ${router.waitingSessions} sessions wait for it`,
+      router.lane.openedAt === null ? '' : ago(router.lane.openedAt, now),
     ]),
   ];
   call.out.show({ ok: rows.length === 0, keys, parked, clientFaults: faults, silentRouters: silent }, () =>

@@ -6,7 +6,7 @@ import {
   type Requested,
 } from '../../network/reconcile-now.ts';
 import { waitingOf } from '../../db/login-requests.ts';
-import { routerViews } from '../../db/router-view.ts';
+import { listRouters } from '../../db/routers.ts';
 import { livingProcesses } from '../../db/heartbeats.ts';
 import { decisionOf } from '../../db/access-view.ts';
 import { access, count } from '../format.ts';
@@ -43,7 +43,7 @@ export const reconcile: Verb = {
     else if (router !== undefined)
       requested = await reconcileRouter(ctx, (await requireRouter(call, router, '--router')).id);
     else {
-      const routers = await routerViews(db);
+      const routers = await listRouters(db, { limit: 5000 });
       requested = await reconcileEverything(
         ctx,
         routers.map((one) => one.id),

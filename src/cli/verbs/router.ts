@@ -1,7 +1,7 @@
 import { addRouter, removeRouter, setRouter } from '../../network/routers.ts';
 import type { RadiusServer } from '../../network/router-commands.ts';
-import { type ClientEvidence, clientEvidence } from '../../db/radius-clients.ts';
-import { routerViews } from '../../db/router-view.ts';
+import type { ClientEvidence } from '../../db/radius-clients.ts';
+import { listRouters, type RouterSummary } from '../../db/routers.ts';
 import { invalid } from '../../errors.ts';
 import { ago } from '../format.ts';
 import { optional } from '../optional.ts';
@@ -32,15 +32,10 @@ export const routerList: Verb = {
   ],
   examples: ['router list', 'router list --json'],
   async run(call) {
-    const { db } = call.app();
-    const routers = await routerViews(db);
-    const evidence = await clientEvidence(
-      db,
-      routers.map((router) => router.id),
-    );
+    const routers = await listRouters(call.app().db, { limit: 5000 });
     const now = call.clock.now();
     call.out.show(
-      { ok: true, routers: routers.map((router) => ({ ...router, clients: evidence.get(router.id) ?? [] })) },
+      { ok: true, routers: routers.map(({ evidence, ...router }) => ({ ...router, clients: evidence })) },
       () =>
         routers.length === 0
           ? ['There are no routers yet; "sluice help router add" says how to add one.']
@@ -62,18 +57,20 @@ export const routerList: Verb = {
                   : `port ${router.coaPort}, disconnects`,
                 String(router.openSessions),
                 String(router.waitingSessions),
-                router.breaker === 'open'
-                  ? `no${router.breakerOpenedAt === null ? '' : `, since ${ago(router.breakerOpenedAt, now)}`}`
-                  : router.lastAnswerAt === null
-                    ? 'not asked yet'
-                    : `yes, ${ago(router.lastAnswerAt, now)}`,
-                levelsOf(evidence.get(router.id) ?? []),
+                answersText(router.lane, now),
+                levelsOf(router.evidence),
               ]),
             ),
     );
     return undefined;
   },
 };
+
+function answersText(lane: RouterSummary['lane'], now: Date): string {
+  if (lane.breaker === 'open')
+    return `no${lane.openedAt === null ? '' : `, since ${ago(lane.openedAt, now)}`}`;
+  return lane.lastAnswerAt === null ? 'not asked yet' : `yes, ${ago(lane.lastAnswerAt, now)}`;
+}
 
 function levelsOf(clients: readonly ClientEvidence[]): string {
   if (clients.length === 0) return 'no agent has seen it yet';
