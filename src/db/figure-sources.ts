@@ -101,6 +101,14 @@ export async function collectedByDay(db: Db, from: Day): Promise<{ day: Day; min
   return rows.map((row) => ({ day: row.day, minor: BigInt(row.minor) }));
 }
 
+/** Logins with full access. They are most of all: only a job counts them. */
+export async function countFull(db: Db): Promise<number> {
+  const [rows] = (await db.raw(
+    "SELECT COUNT(*) AS n FROM access_decision FORCE INDEX (decision_access) WHERE access = 'full'",
+  )) as unknown as [{ n: string }[]];
+  return Number(rows[0]?.n ?? 0);
+}
+
 /** How many there are now. With `most`, counted to one more than that and no further. */
 export interface Standing {
   readonly online: number;

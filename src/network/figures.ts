@@ -2,6 +2,7 @@ import type { CommandContext } from '../command.ts';
 import {
   collectedByDay,
   countAccessChanges,
+  countFull,
   type Counted,
   countPackets,
   countRejects,
@@ -98,6 +99,7 @@ async function whatStands(ctx: CommandContext, minute: Date): Promise<Figure[]> 
   const { zone } = await readSettings(ctx.db);
   const standing = await countStanding(ctx.db, dayIn(zone, minute), null);
   const kinds = {
+    full: await countFull(ctx.db),
     online: standing.online,
     overdue: standing.overdue,
     throttled: standing.throttled,

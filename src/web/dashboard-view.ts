@@ -26,14 +26,13 @@ export async function dashboardFigures(page: Page) {
   const standing = await countStanding(db, today, countMax);
   const samples = await latestFigures(
     db,
-    ['online', 'overdue', 'throttled', 'walled_garden', 'blocked_now', 'starts', 'rejects'],
+    ['online', 'overdue', 'throttled', 'walled_garden', 'blocked_now'],
     new Date(now.getTime() - sampleMaxAgeMs),
   );
-  const lastMinute = new Date(Math.floor(now.getTime() / minuteMs) * minuteMs - minuteMs);
   const perMinute = await readFigures(
     db,
     ['starts', 'rejects'],
-    new Date(lastMinute.getTime() - 2 * minuteMs),
+    new Date(now.getTime() - sampleMaxAgeMs - minuteMs),
   );
   const sums = await sumFigures(db, ['blocked', 'restored'], midnight);
   const times = restoreTimes(await restoresSince(db, midnight, restoresMost));
@@ -44,8 +43,8 @@ export async function dashboardFigures(page: Page) {
     throttled: exactOrSample(standing.throttled, samples.get('throttled')),
     walledGarden: exactOrSample(standing.walledGarden, samples.get('walled_garden')),
     blocked: exactOrSample(standing.blocked, samples.get('blocked_now')),
-    starts: lastFull(perMinute.get('starts') ?? [], lastMinute),
-    rejects: lastFull(perMinute.get('rejects') ?? [], lastMinute),
+    starts: lastFull(perMinute.get('starts') ?? [], samples.get('online')),
+    rejects: lastFull(perMinute.get('rejects') ?? [], samples.get('online')),
     blockedToday: (sums.get('blocked') ?? 0n).toString(),
     restoredToday: (sums.get('restored') ?? 0n).toString(),
     restore: {
@@ -70,9 +69,9 @@ function exactOrSample(count: number, sample: Point | undefined) {
   return { value: String(countMax), isMore: true, at: null };
 }
 
-/** Of the last full minute, else of the one before: the job that counts comes a moment later. */
-function lastFull(points: readonly Point[], minute: Date) {
-  const point = points.findLast((one) => one.at <= minute);
+/** The last minute that was counted whole: the one before the last count. */
+function lastFull(points: readonly Point[], counted: Point | undefined) {
+  const point = counted === undefined ? undefined : points.findLast((one) => one.at < counted.at);
   return point === undefined ? null : { value: point.value.toString(), at: point.at };
 }
 
@@ -101,9 +100,8 @@ export async function dashboardCharts(page: Page): Promise<ChartView[]> {
     ? await readFigures(db, ['collected'], new Date(now.getTime() - 30 * dayMs))
     : new Map<string, Point[]>();
   const clock = clockIn(settings.zone);
-  const current = Math.floor(now.getTime() / minuteMs) * minuteMs;
-  const full = (points: readonly Point[] | undefined) =>
-    (points ?? []).filter((point) => point.at.getTime() < current);
+  const counted = day.get('online')?.at(-1)?.at ?? now;
+  const full = (points: readonly Point[] | undefined) => (points ?? []).filter((point) => point.at < counted);
   return [
     chartOf({
       id: 'chart-online',
@@ -143,10 +141,13 @@ export async function dashboardCharts(page: Page): Promise<ChartView[]> {
   ];
 }
 
+/** The last sample of each five minutes: a count that came late leaves no gap. */
 function everyFifth(points: readonly Point[]): Point[] {
-  return points.filter(
-    (point, index) => index === points.length - 1 || point.at.getTime() % (5 * minuteMs) === 0,
-  );
+  const step = (point: Point) => Math.floor(point.at.getTime() / (5 * minuteMs));
+  return points.filter((point, index) => {
+    const next = points[index + 1];
+    return next === undefined || step(next) !== step(point);
+  });
 }
 
 /** Series on one axis of time, and their table. `scale`: values are minor units of that many digits. */

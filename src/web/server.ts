@@ -47,7 +47,7 @@ export function createWeb(app: App, root: string, routes: readonly Route[]): Exp
     }),
   );
   assets.mount(web);
-  mountHealth(web, app, join(root, 'sql'));
+  mountHealth(web, app, root);
   web.use(logRequests(app));
   web.use(
     '/sign-in',
