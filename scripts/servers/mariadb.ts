@@ -24,14 +24,22 @@ export interface PrivateMariaDb extends MariaDbHandle {
   stop(): Promise<void>;
 }
 
+export interface MariaDbOptions {
+  port?: number;
+  password: string;
+  isDetached?: boolean;
+  isDurable?: boolean;
+  /** More lines of its configuration; they win over ours. */
+  extra?: string[];
+  /** Data and accounts come from another node of its cluster: nothing is installed. */
+  isJoining?: boolean;
+}
+
 /**
  * A MariaDB of our own in `folder`, on loopback, touching nothing of the system's. Started again on the same folder it
  * finds its data; a start that was killed half-way is repaired.
  */
-export async function startMariaDb(
-  folder: string,
-  options: { port?: number; password: string; isDetached?: boolean; isDurable?: boolean; extra?: string[] },
-): Promise<PrivateMariaDb> {
+export async function startMariaDb(folder: string, options: MariaDbOptions): Promise<PrivateMariaDb> {
   const account = serverAccount('mysql');
   makeFolder(folder, account);
   makeFolder(join(folder, 'tmp'), account);
@@ -40,12 +48,14 @@ export async function startMariaDb(
   const configFile = writeConfig(folder, data, port, options);
   // A marker, because a killed install leaves a folder that looks finished.
   const marker = join(folder, 'installed');
-  if (!existsSync(marker)) {
+  if (options.isJoining === true) {
+    makeFolder(data, account);
+  } else if (!existsSync(marker)) {
     rmSync(data, { recursive: true, force: true });
     makeFolder(data, account);
     install(configFile, folder, account);
-    writeFileSync(marker, '');
   }
+  writeFileSync(marker, '');
   const child = startChild(required('mariadbd'), [mariaDbMark(folder)], {
     account,
     logFile: join(folder, 'mariadbd.log'),
@@ -58,7 +68,7 @@ export async function startMariaDb(
       () => false,
     );
   await until('MariaDB', isUp, { timeoutMs: 60_000, child });
-  await makeAccount(handle);
+  if (options.isJoining !== true) await makeAccount(handle);
   return { ...handle, child, stop: () => child.stop() };
 }
 
@@ -83,17 +93,25 @@ export async function attachMariaDb(folder: string, port: number, password: stri
   return handle;
 }
 
-function handleOf(folder: string, port: number, password: string): MariaDbHandle {
+/** Asks the server of `folder` as its root, over its socket. A server that does not answer at all rejects. */
+export async function askAsRoot<T>(folder: string, statement: string): Promise<T[]> {
+  const connection = await mysql.createConnection({
+    socketPath: socketPath(folder),
+    user: 'root',
+    connectTimeout: 2000,
+  });
+  try {
+    const [rows] = await connection.query(statement);
+    return rows as T[];
+  } finally {
+    connection.destroy();
+  }
+}
+
+/** The server of `folder`, whether or not it runs. */
+export function handleOf(folder: string, port: number, password: string): MariaDbHandle {
   const asRoot = async (statement: string) => {
-    const connection = await mysql.createConnection({
-      socketPath: join(folder, 'mysqld.sock'),
-      user: 'root',
-    });
-    try {
-      await connection.query(statement);
-    } finally {
-      await connection.end();
-    }
+    await askAsRoot(folder, statement);
   };
   return {
     port,
