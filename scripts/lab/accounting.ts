@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Attributes, encodePacket, sealRequest } from './codec.ts';
 import { acctStatus, type AcctStatus, packetCode } from './dictionary.ts';
@@ -27,7 +28,7 @@ export class Accounting {
   readonly counters: AccountingCounters = { answered: 0, gaveUp: 0, lost: 0 };
   private readonly host: AccountingHost;
   private open = new Set<Promise<unknown>>();
-  private stopping = new AbortController();
+  private stopping = newController();
 
   constructor(host: AccountingHost) {
     this.host = host;
@@ -69,7 +70,7 @@ export class Accounting {
   /** Forgets what is unsent: RouterOS does not send it after a reboot. */
   drop(): void {
     this.stopping.abort();
-    this.stopping = new AbortController();
+    this.stopping = newController();
   }
 
   private track(sent: Promise<AccountingOutcome>): Promise<AccountingOutcome> {
@@ -104,6 +105,7 @@ export class Accounting {
       const outcome = await this.round(attributes, delay);
       if (outcome.ok) {
         this.counters.answered++;
+        this.host.settings().onAccounted(attributes);
         return 'answered';
       }
       if (outcome.why === 'closed') return 'closed';
@@ -136,4 +138,11 @@ export class Accounting {
         sealRequest(encodePacket(packetCode.accountingRequest, identifier, all), settings.secret),
     });
   }
+}
+
+/** Every packet that waits for its next round listens to it, which may be thousands while a server is away. */
+function newController(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

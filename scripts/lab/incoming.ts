@@ -237,7 +237,10 @@ export class Incoming {
   private carryOut(outcome: Decision): void {
     const { faults } = this.host;
     if (outcome.kind === 'nak') return;
-    if (faults.take('ack_without_obeying', outcome.session.id) !== undefined) return;
+    if (faults.take('ack_without_obeying', outcome.session.id) !== undefined) {
+      outcome.session.isLiedAbout = outcome.kind === 'coa';
+      return;
+    }
     // A late reply may find the session gone by itself.
     if (outcome.session.state === 'ended') return;
     if (outcome.kind === 'disconnect') {
@@ -246,6 +249,7 @@ export class Incoming {
     }
     const { queue, ...others } = outcome.changes;
     const keepsQueue = queue === undefined || faults.take('ignore_rate', outcome.session.id) !== undefined;
+    outcome.session.isLiedAbout = keepsQueue && queue !== undefined;
     this.host.change(outcome.session, keepsQueue ? others : { ...others, queue });
   }
 

@@ -71,6 +71,8 @@ export interface SessionView {
   readonly state: 'up' | 'ended';
   readonly endCause: TerminateCause | undefined;
   readonly warnings: readonly string[];
+  /** The router acknowledged its last CoA and did not do it: nobody who asks by RADIUS alone can know. */
+  readonly isLiedAbout: boolean;
 }
 
 /** One PPPoE session of a router. Octets grow with time, as far as its queue lets them. */
@@ -90,6 +92,8 @@ export class Session {
   /** Its accounting packets go one after the other. */
   accounting: Promise<unknown> = Promise.resolve();
   isAccountingBusy = false;
+  /** The router acknowledged its last CoA and did not do it. */
+  isLiedAbout = false;
   idleSinceMs: number | undefined;
   private inputOctets = 0;
   private outputOctets = 0;
@@ -237,6 +241,7 @@ export class Session {
       state: this.state,
       endCause: this.endCause,
       warnings: grant.warnings,
+      isLiedAbout: this.isLiedAbout,
     };
   }
 }

@@ -1,3 +1,4 @@
+import type { Attributes } from './codec.ts';
 import type { Range } from './pools.ts';
 
 export interface Endpoint {
@@ -49,6 +50,8 @@ export interface RouterOptions {
   readonly clockSkewSeconds?: number | undefined;
   /** Rate of a session without a queue. */
   readonly portBps?: number | undefined;
+  /** Told of every accounting packet of a session that the server has acknowledged. */
+  readonly onAccounted?: ((attributes: Attributes) => void) | undefined;
 }
 
 export type RouterSettings = {
@@ -80,5 +83,6 @@ export function settingsOf(options: RouterOptions): RouterSettings {
     replayWindowSeconds: options.replayWindowSeconds ?? 300,
     clockSkewSeconds: options.clockSkewSeconds ?? 0,
     portBps: options.portBps ?? 100_000_000,
+    onAccounted: options.onAccounted ?? (() => undefined),
   };
 }

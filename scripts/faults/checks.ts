@@ -1,0 +1,159 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Knex } from 'knex';
+import { openApp } from '../../src/app.ts';
+import { checkLedger } from '../../src/billing/ledger-check.ts';
+import { readConfig } from '../../src/config.ts';
+import { accountingFindings } from './accounting-check.ts';
+import { finding, type Finding } from './findings.ts';
+import { staffPassword } from './isp.ts';
+import { portOf } from './place.ts';
+import type { World } from './world.ts';
+
+type Text = string | number | null;
+
+/** Each finds rows that must not be: `who` and what is wrong with it. */
+const forbidden: readonly { check: string; sql: string; needsDay?: boolean }[] = [
+  {
+    check: 'somebody paid-up is suspended as overdue',
+    needsDay: true,
+    sql: `SELECT l.username AS who, CONCAT('suspension ', u.id, ' of run ', u.opened_by_run_id) AS what
+      FROM suspension u JOIN subscription s ON s.id = u.subscription_id JOIN login l ON l.subscription_id = s.id
+      WHERE u.closed_at IS NULL AND u.cause = 'overdue' AND NOT EXISTS (
+        SELECT 1 FROM invoice i WHERE i.subscriber_id = s.subscriber_id AND i.state = 'open' AND i.open_minor > 0 AND i.due_on < ?)`,
+  },
+  {
+    check: 'somebody without a suspension has less than full access',
+    sql: `SELECT l.username AS who, CONCAT_WS(' ', d.access, d.reason) AS what
+      FROM access_decision d JOIN login l ON l.id = d.login_id JOIN subscription s ON s.id = l.subscription_id
+      WHERE d.access <> 'full' AND s.state = 'active'
+        AND NOT EXISTS (SELECT 1 FROM suspension u WHERE u.subscription_id = s.id AND u.closed_at IS NULL)`,
+  },
+  {
+    check: 'somebody suspended has full access',
+    sql: `SELECT l.username AS who, CONCAT_WS(' ', u.cause, u.effect) AS what
+      FROM suspension u JOIN login l ON l.subscription_id = u.subscription_id JOIN access_decision d ON d.login_id = l.id
+      WHERE u.closed_at IS NULL AND d.access = 'full'`,
+  },
+  {
+    check: 'rows let in whom the decision denies',
+    sql: `SELECT l.username AS who, d.reason AS what FROM access_decision d JOIN login l ON l.id = d.login_id
+      WHERE d.access = 'denied' AND NOT EXISTS (SELECT 1 FROM radcheck c
+        WHERE c.username = l.username AND c.attribute = 'Auth-Type' AND c.value = 'Reject')`,
+  },
+  {
+    check: 'rows keep out whom the decision lets in',
+    sql: `SELECT l.username AS who, d.access AS what FROM access_decision d JOIN login l ON l.id = d.login_id
+      JOIN radcheck c ON c.username = l.username AND c.attribute = 'Auth-Type' AND c.value = 'Reject'
+      WHERE d.access <> 'denied'`,
+  },
+  {
+    check: 'a subscription was charged twice for a period',
+    sql: `SELECT l.username AS who, CONCAT(COUNT(*), ' invoices from ', i.period_start) AS what
+      FROM invoice i JOIN login l ON l.subscription_id = i.subscription_id WHERE i.state <> 'void'
+      GROUP BY l.username, i.period_start HAVING COUNT(*) > 1`,
+  },
+  {
+    check: 'an invoice has not exactly one entry in the ledger',
+    sql: `SELECT i.id AS who, CONCAT(COUNT(e.id), ' entries') AS what
+      FROM invoice i LEFT JOIN ledger_entry e ON e.once_key = CONCAT('invoice:', i.id)
+      GROUP BY i.id HAVING COUNT(e.id) <> 1`,
+  },
+  {
+    check: 'a payment has not exactly one entry in the ledger',
+    sql: `SELECT p.reference AS who, CONCAT(COUNT(e.id), ' entries') AS what
+      FROM payment p LEFT JOIN ledger_entry e ON e.once_key = CONCAT('payment:', p.id)
+      GROUP BY p.id HAVING COUNT(e.id) <> 1`,
+  },
+  {
+    check: 'invoice numbers have a gap or a double',
+    sql: `SELECT i.series AS who, CONCAT(COUNT(*), ' invoices, numbers ', MIN(i.number), ' to ', MAX(i.number), ', counter ', MAX(c.last_number)) AS what
+      FROM invoice i JOIN document_counter c ON c.kind = 'invoice' AND c.series = i.series
+      GROUP BY i.series
+      HAVING COUNT(*) <> MAX(i.number) OR COUNT(DISTINCT i.number) <> COUNT(*) OR MAX(i.number) <> MAX(c.last_number)`,
+  },
+  {
+    check: 'a payment was written into the activity log not exactly once',
+    sql: `SELECT p.reference AS who, CONCAT(COUNT(a.id), ' times') AS what
+      FROM payment p LEFT JOIN activity a ON a.subject_kind = 'payment' AND a.subject_id = p.id AND a.verb = 'payment.record'
+      GROUP BY p.id HAVING COUNT(a.id) <> 1`,
+  },
+  {
+    check: 'a run suspended somebody twice',
+    sql: `SELECT l.username AS who, CONCAT(COUNT(*), ' times by run ', u.opened_by_run_id) AS what
+      FROM suspension u JOIN login l ON l.subscription_id = u.subscription_id
+      WHERE u.opened_by_run_id IS NOT NULL GROUP BY l.username, u.opened_by_run_id HAVING COUNT(*) > 1`,
+  },
+  {
+    check: 'a run is over and somebody still waits in it',
+    sql: `SELECT a.subscription_id AS who, CONCAT('run ', r.id, ' ', r.state) AS what
+      FROM overdue_run_action a JOIN overdue_run r ON r.id = a.run_id
+      WHERE r.state = 'applied' AND a.state = 'planned'`,
+  },
+];
+
+/** Everything that must hold whatever happened, besides the comparison with the undisturbed story. */
+export async function checkAll(world: World): Promise<Finding[]> {
+  const { observer, place } = world;
+  const findings: Finding[] = [];
+  for (const { check, sql, needsDay } of forbidden) {
+    const rows = await observer.ask((db) => rowsOf(db, sql, needsDay === true ? [place.isp.today] : []));
+    findings.push(
+      ...rows.map((row) => finding(check, String(row.who), String(row.what), usernameOf(world, row.who))),
+    );
+  }
+  findings.push(...(await ledgerFindings(world)), ...(await accountingFindings(world)));
+  for (const one of world.processes.values()) {
+    findings.push(
+      ...one.endedByItself.map(({ name, code, signal }) =>
+        finding('a process ended by itself', name, `code ${code ?? '-'}, signal ${signal ?? '-'}`),
+      ),
+    );
+  }
+  return [...findings, ...secretsInLogs(world)];
+}
+
+async function rowsOf(db: Knex, sql: string, values: string[]): Promise<{ who: Text; what: Text }[]> {
+  const [rows] = (await db.raw(sql, values)) as unknown as [{ who: Text; what: Text }[]];
+  return rows;
+}
+
+function usernameOf(world: World, who: Text): string | undefined {
+  const name = String(who);
+  return world.lab.cpes.has(name) ? name : undefined;
+}
+
+async function ledgerFindings(world: World): Promise<Finding[]> {
+  const { place } = world;
+  const app = openApp(readConfig({ ...place.env, SLUICE_DB_PORT: String(portOf(place.database)) }), {
+    role: 'chaos',
+    isSilent: true,
+    poolMax: 2,
+  });
+  try {
+    const { verdict, findings } = await checkLedger(app.context('chaos'));
+    return verdict === 'ok'
+      ? []
+      : findings.map((one) => finding('the ledger', 'checker', JSON.stringify(one)));
+  } finally {
+    await app.close();
+  }
+}
+
+/** Errors of the driver carry SQL with values: none of them may reach a log. */
+function secretsInLogs(world: World): Finding[] {
+  const { place, logs } = world;
+  const secrets = [
+    staffPassword,
+    place.database.password === '' ? undefined : `"${place.database.password}"`,
+    ...place.isp.routers.map((router) => router.secret),
+    ...place.isp.routers.map((router) => `a newer secret of ${router.name}`),
+    'line of ',
+  ].filter((secret) => secret !== undefined);
+  return readdirSync(logs).flatMap((name) => {
+    const text = readFileSync(join(logs, name), 'utf8');
+    return secrets
+      .filter((secret) => text.includes(secret))
+      .map((secret) => finding('a secret is in a log', name, `${secret.slice(0, 8)}…`));
+  });
+}
