@@ -155,19 +155,6 @@ export async function probeReturningRouters(db: Db): Promise<RouterId[]> {
   return returned;
 }
 
-/** Notes from rows of accounting that are new since `afterId` when each router was last heard. */
-export async function noteAccounting(db: Db, afterId: string): Promise<void> {
-  await db.raw(
-    `UPDATE router_lane n
-     JOIN (SELECT router_id, MAX(COALESCE(acctupdatetime, acctstarttime)) AS heard FROM radacct
-           WHERE radacctid > ? AND router_id IS NOT NULL GROUP BY router_id) a ON a.router_id = n.router_id
-     SET n.last_accounting_at = a.heard
-     WHERE a.heard > COALESCE(n.last_accounting_at, '1970-01-01')
-       AND (n.breaker = 'closed' OR a.heard <= n.breaker_opened_at)`,
-    [afterId],
-  );
-}
-
 function sorted(ids: readonly RouterId[]): RouterId[] {
   return [...ids].sort((a, b) => Number(BigInt(a) - BigInt(b)));
 }

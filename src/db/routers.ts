@@ -1,6 +1,7 @@
 import type { RouterId } from '../domain/ids.ts';
 import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
 import { type ClientEvidence, clientEvidence } from './radius-clients.ts';
+import { lastAccountingOf } from './router-heard.ts';
 
 export type RateChange = 'coa' | 'disconnect';
 
@@ -238,6 +239,7 @@ export interface RouterSummary extends Omit<RouterRow, 'sealedSecret'> {
     readonly failures: number;
     readonly probeAt: Date | null;
     readonly lastAnswerAt: Date | null;
+    /** Its last Start, interim or Stop. */
     readonly lastAccountingAt: Date | null;
     readonly lastError: string | null;
   };
@@ -254,11 +256,10 @@ interface LaneRow {
   failures: number | null;
   probe_at: string | null;
   last_answer_at: string | null;
-  last_accounting_at: string | null;
   last_error: string | null;
 }
 
-/** Routers by name, a page at a time, with their lane, evidence and open sessions, in four statements. */
+/** Routers by name, a page at a time, with their lane, evidence, open sessions and last accounting. */
 export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<RouterSummary[]> {
   const query = db('router as r')
     .leftJoin('router_lane as l', 'l.router_id', 'r.id')
@@ -269,7 +270,6 @@ export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<Ro
       'l.failures',
       'l.probe_at',
       'l.last_answer_at',
-      'l.last_accounting_at',
       'l.last_error',
     )
     .orderBy(['r.name', 'r.id'])
@@ -286,14 +286,15 @@ export async function listRouters(db: Db, filter: RouterFilter = {}): Promise<Ro
   }
   const rows = (await query) as (Row & LaneRow)[];
   const ids = rows.map((row) => row.id);
-  const [open, waiting, evidence] = await Promise.all([
+  const [open, waiting, evidence, heard] = await Promise.all([
     openSessionCounts(db, ids),
     waitingSessionCounts(db, ids),
     clientEvidence(db, ids),
+    lastAccountingOf(db, ids),
   ]);
   return rows.map((row) => ({
     ...withoutSecret(routerOf(row)),
-    lane: laneOf(row),
+    lane: laneOf(row, heard.get(row.id) ?? null),
     openSessions: open.get(row.id) ?? 0,
     waitingSessions: waiting.get(row.id) ?? 0,
     evidence: evidence.get(row.id) ?? [],
@@ -304,7 +305,7 @@ function withoutSecret({ sealedSecret: _, ...rest }: RouterRow): Omit<RouterRow,
   return rest;
 }
 
-function laneOf(row: LaneRow): RouterSummary['lane'] {
+function laneOf(row: LaneRow, lastAccountingAt: Date | null): RouterSummary['lane'] {
   const instant = (text: string | null) => (text === null ? null : fromSqlInstant(text));
   return {
     breaker: row.breaker === 'open' ? 'open' : row.last_answer_at === null ? 'unused' : 'closed',
@@ -312,7 +313,7 @@ function laneOf(row: LaneRow): RouterSummary['lane'] {
     failures: row.failures ?? 0,
     probeAt: instant(row.probe_at),
     lastAnswerAt: instant(row.last_answer_at),
-    lastAccountingAt: instant(row.last_accounting_at),
+    lastAccountingAt,
     lastError: row.last_error,
   };
 }

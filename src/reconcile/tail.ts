@@ -10,7 +10,7 @@ import {
   requestDriftedSessions,
   saveTail,
 } from '../db/accounting-tail.ts';
-import { noteAccounting, probeReturningRouters } from '../db/lanes.ts';
+import { probeReturningRouters } from '../db/lanes.ts';
 import { wakeKeysOfRouters } from '../db/reconcile-queue.ts';
 import { describeError, type Log } from '../log.ts';
 import { regularly } from './regularly.ts';
@@ -87,7 +87,7 @@ class Tail {
     if (isReread && read.to === newest) {
       this.#rereadAt = now;
       await this.#advance(newest, now);
-      await this.#noteRouters(after);
+      await this.#noteRouters();
     } else if (read.to === newest) {
       this.#seen.push({ id: newest, at: now });
     } else {
@@ -117,9 +117,8 @@ class Tail {
     if (settled !== undefined) await saveTail(db, name, processId, { to: settled.id, at: clock.now() });
   }
 
-  async #noteRouters(after: string): Promise<void> {
+  async #noteRouters(): Promise<void> {
     const { db, log, wake } = this.#deps;
-    await noteAccounting(db, after);
     const returned = await probeReturningRouters(db);
     if (returned.length === 0) return;
     log.info('routers account again', { routerIds: returned });

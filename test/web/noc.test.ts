@@ -56,6 +56,21 @@ describe('pages of the NOC', () => {
     expect((await noc.get('/sessions.csv')).text).to.include("o'hara");
   });
 
+  it('routers, says when accounting last came, although nothing was ever sent to them', async () => {
+    expect(await web.t.db('router_lane').select('router_id')).to.have.length(0);
+    const list = await noc.get('/routers');
+    expect(list.text).to.match(/datetime="2026-05-01T09:59:00\.000Z"[^>]*>1 minute ago/);
+    await web.t
+      .db('radacct')
+      .where({ radacctid: sessionId })
+      .update({ acctupdatetime: '2026-05-01 09:30:00' });
+    expect((await noc.get('/routers')).text).to.include('30 minutes ago');
+    const unheard = await aRouter(web.t.db, { name: 'pop-2', address: '192.0.2.77', vault: web.app.vault });
+    expect((await noc.get(`/routers/${unheard.id}`)).text).to.match(
+      /Last accounting<\/dt><dd><span[^>]*>never/,
+    );
+  });
+
   it('kick, is confirmed first, and then a wish with its note', async () => {
     const asked = await noc.post('/sessions/kick', { session: sessionId });
     expect(asked.text).to.include('name="confirmed"').and.include('10.64.0.9');
