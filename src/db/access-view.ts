@@ -41,6 +41,8 @@ export interface EnforcementView {
   accessFingerprint: string;
   redialFingerprint: string;
   sentAt: Date;
+  /** The Mikrotik-Rate-Limit in it; null where it carried none. */
+  rate: string | null;
   outcome: PacketOutcome;
   answeredAt: Date | null;
   errorCause: number | null;
@@ -158,6 +160,7 @@ export function enforcementView(row: Record<string, string | number | null>): En
     accessFingerprint: String(row['access_fingerprint']),
     redialFingerprint: String(row['redial_fingerprint']),
     sentAt: fromSqlInstant(String(row['sent_at'])),
+    rate: rateIn(String(row['attributes'])),
     outcome: row['outcome'] as EnforcementView['outcome'],
     answeredAt: instantOf(row['answered_at']),
     errorCause: numberOf(row['error_cause']),
@@ -166,6 +169,11 @@ export function enforcementView(row: Record<string, string | number | null>): En
     confirmedAt: instantOf(row['confirmed_at']),
     confirmedBy: textOf(row['confirmed_by']),
   };
+}
+
+function rateIn(attributes: string): string | null {
+  const pairs = JSON.parse(attributes) as [string, string][];
+  return pairs.find(([name]) => name === 'Mikrotik-Rate-Limit')?.[1] ?? null;
 }
 
 /** The newest packets about a login's sessions, open or ended. */

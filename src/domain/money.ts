@@ -33,6 +33,13 @@ export function formatMinor(amount: Minor, exponent: number): string {
   return `${sign}${digits.slice(0, -exponent)}.${digits.slice(-exponent)}`;
 }
 
+/** `115000n` as `1,150.00`. */
+export function groupedMinor(amount: Minor, exponent: number): string {
+  const [whole = '', fraction] = formatMinor(amount, exponent).split('.');
+  const grouped = whole.replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
+  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
+}
+
 /** Reads `12.9` or `12.90` or `12`; throws RangeError for anything else, and for more digits than the currency has. */
 export function parseMinor(text: string, exponent: number): Minor {
   const match = /^(-?)(\d{1,15})(?:\.(\d+))?$/.exec(text.trim());

@@ -67,6 +67,44 @@ export function evidenceOf(
   };
 }
 
+/** A session's speed as Mikrotik-Rate-Limit writes it: upload/download, in the router's view. */
+export interface SpeedEvidence {
+  readonly wanted: string;
+  readonly sent: string;
+  readonly confirmed: string;
+}
+
+/**
+ * The speed that is wanted for a session, the one that its router was told, and what is known of the one in force. A
+ * router's acknowledgement is its word and no reading, and is said to be that.
+ */
+export function speedOf(
+  session: SeenSession & { readonly last: (SeenPacket & { readonly rate: string | null }) | null },
+  decision: (SeenDecision & { readonly rate: string | null }) | undefined,
+  loginId: LoginId,
+): SpeedEvidence {
+  const wanted = decision?.rate ?? (decision?.access === 'denied' ? 'none: denied' : 'none is named');
+  const { last } = session;
+  if (last?.action === 'coa' && last.rate !== null && last.outcome !== 'unsent') {
+    return { wanted, sent: `${last.rate}, by CoA`, confirmed: confirmedSpeed(last.rate, last) };
+  }
+  const has = fingerprintsOf(session, loginId);
+  if (decision?.rate == null || has?.access !== decision.accessFingerprint) {
+    return { wanted, sent: 'not yet', confirmed: 'unknown: it has what it was given before' };
+  }
+  return {
+    wanted,
+    sent: `${decision.rate}, with its Access-Accept`,
+    confirmed: `${decision.rate} by its start; nobody has read it on the router`,
+  };
+}
+
+function confirmedSpeed(rate: string, last: SeenPacket): string {
+  if (last.confirmedBy === 'rate') return `${rate}, read on the router`;
+  if (last.outcome === 'ack') return `${rate} by the router's word; nobody has read it there`;
+  return `no: ${answerText(last)}`;
+}
+
 interface Fingerprints {
   access: string;
   redial: string;

@@ -1,20 +1,17 @@
 import { openSessionViews, queuedKey, type SessionView } from '../db/access-view.ts';
 import { decisionsOf, type StoredDecision } from '../db/access-decisions.ts';
 import { type FactsOf, loginFacts } from '../db/account-facts.ts';
-import { activeDeferralsOf } from '../db/deferrals.ts';
-import { openInvoicesOf } from '../db/invoices.ts';
-import { accessSince, debtPolicyOf } from '../db/subscriber-page.ts';
+import { accessSince } from '../db/subscriber-page.ts';
 import { loginViewsOf, type LoginView } from '../db/subscriber-view.ts';
 import { type SubscriptionRow, subscriptionsOf } from '../db/subscribers.ts';
 import { type OpenSuspension, openSuspensionsOf } from '../db/suspensions.ts';
 import { decideAccess } from '../domain/access.ts';
-import { accessSentence, type AccessStory, type DebtStory, nextByItself } from '../domain/access-sentence.ts';
-import type { AccessKind, Reason, SuspensionCause } from '../domain/access-types.ts';
-import { dayIn } from '../domain/day.ts';
+import { accessSentence, type DebtStory, nextByItself } from '../domain/access-sentence.ts';
+import type { AccessKind } from '../domain/access-types.ts';
 import { asId, type LoginId, type SubscriberId } from '../domain/ids.ts';
-import { formatMinor } from '../domain/money.ts';
 import { formatRateLimit } from '../domain/rate-limit.ts';
-import { evidenceOf } from '../domain/session-evidence.ts';
+import { evidenceOf, type SpeedEvidence, speedOf } from '../domain/session-evidence.ts';
+import { accessStory, debtStories, type DecidedStory } from '../network/access-story.ts';
 import type { Page } from './page.ts';
 import { whyHref } from './why-href.ts';
 
@@ -60,8 +57,7 @@ export interface SessionCard {
   readonly isRouterSilent: boolean;
   readonly startedAt: Date | null;
   readonly heardAt: Date | null;
-  /** What is decided for it, as Mikrotik-Rate-Limit; null where nothing is written down. */
-  readonly rate: string | null;
+  readonly speed: SpeedEvidence;
   readonly has: string;
   readonly wanted: string;
   readonly sent: string;
@@ -73,32 +69,17 @@ export interface SessionCard {
 /** With `only`, that login alone is told about. */
 export async function loadAccess(page: Page, id: SubscriberId, only?: string): Promise<SubscriberAccess> {
   const { db } = page.app;
-  const [allLogins, subscriptions, suspensions, invoices, policy] = await Promise.all([
+  const [allLogins, subscriptions, suspensions] = await Promise.all([
     loginViewsOf(db, id),
     subscriptionsOf(db, { subscriberId: id }),
     openSuspensionsOf(db, [id]),
-    openInvoicesOf(db, [id]),
-    debtPolicyOf(db, id),
   ]);
-  const today = dayIn(page.settings.zone, page.now);
-  const deferrals = await activeDeferralsOf(
+  const debtOf = await debtStories(
     db,
+    page,
+    id,
     subscriptions.map((subscription) => subscription.id),
-    today,
   );
-  const { exponent } = page.settings;
-  const debtOf = (subscriptionId: string | null): DebtStory => ({
-    ...policy,
-    open: invoices.map((invoice) => ({
-      label: `${invoice.series}-${invoice.number}`,
-      dueOn: invoice.dueOn,
-      openMinor: invoice.openMinor,
-    })),
-    deferredUntil:
-      deferrals.find((one) => subscriptionId === null || one.subscriptionId === subscriptionId)?.untilOn ??
-      null,
-    format: (amount) => amountText(amount, exponent),
-  });
   const living = allLogins.filter((login) => !login.isRetired);
   const told =
     only !== undefined
@@ -135,13 +116,6 @@ export async function loadAccess(page: Page, id: SubscriberId, only?: string): P
     logins,
     moreLogins: living.slice(toldLogins).map(({ username }) => ({ username, href: whyHref(username) })),
   };
-}
-
-/** `115000n` as `1,150.00`. */
-export function amountText(amount: bigint, exponent: number): string {
-  const [whole = '', fraction] = formatMinor(amount, exponent).split('.');
-  const grouped = whole.replaceAll(/\B(?=(\d{3})+(?!\d))/g, ',');
-  return fraction === undefined ? grouped : `${grouped}.${fraction}`;
 }
 
 interface CardParts {
@@ -181,7 +155,7 @@ async function cardOf(page: Page, login: LoginView, parts: CardParts): Promise<L
     };
     return { ...head, access: 'unknown', isPending: false, pendingText: null, sentence, next: null };
   }
-  const story = storyOf(page, decided, parts);
+  const story = accessStory(page, decided, parts);
   const isPending = parts.stored === undefined || queued !== undefined || decided.isNews;
   const next = nextByItself(story);
   return {
@@ -201,17 +175,7 @@ async function cardOf(page: Page, login: LoginView, parts: CardParts): Promise<L
   };
 }
 
-type DecidedNow =
-  | {
-      ok: true;
-      access: AccessKind;
-      reason: Reason;
-      rate: string | null;
-      reviewAt: Date | null;
-      /** It differs from what was written down last. */
-      isNews: boolean;
-    }
-  | { ok: false; error: string };
+type DecidedNow = ({ ok: true } & DecidedStory) | { ok: false; error: string };
 
 /** What the facts and the clock say at this moment: the decision that the worker makes or is about to make. */
 function decisionNow(page: Page, { facts, stored }: CardParts): DecidedNow {
@@ -221,30 +185,6 @@ function decisionNow(page: Page, { facts, stored }: CardParts): DecidedNow {
   const rate = access.kind === 'throttled' ? formatRateLimit(access.rate) : null;
   const isNews = stored?.access !== access.kind || stored.reason !== reason || stored.rateLimit !== rate;
   return { ok: true, access: access.kind, reason, rate, reviewAt, isNews };
-}
-
-const causeOf: Partial<Record<Reason, SuspensionCause>> = {
-  invoice_overdue: 'overdue',
-  staff_hold: 'staff',
-  fraud_hold: 'fraud',
-  vacation: 'vacation',
-};
-
-function storyOf(page: Page, decided: DecidedNow & { ok: true }, parts: CardParts): AccessStory {
-  const { zone } = page.settings;
-  const suspension = parts.suspensions.find((one) => one.cause === causeOf[decided.reason]);
-  const since = suspension?.openedAt ?? (decided.isNews ? page.now : parts.since);
-  return {
-    access: decided.access,
-    reason: decided.reason,
-    rate: decided.rate,
-    today: dayIn(zone, page.now),
-    since: since === null ? null : dayIn(zone, since),
-    suspension: suspension === undefined ? null : { openedBy: suspension.openedBy, note: suspension.note },
-    isAlsoOverdue: parts.suspensions.some((one) => one.cause === 'overdue'),
-    debt: parts.debt,
-    reviewOn: decided.reviewAt === null ? null : dayIn(zone, decided.reviewAt),
-  };
 }
 
 const accessWords: Record<AccessKind, string> = {
@@ -264,6 +204,7 @@ function pendingText(stored: StoredDecision | undefined, decided: DecidedNow, is
 function sessionCard(view: SessionView, stored: StoredDecision | undefined, loginId: LoginId): SessionCard {
   const decision = stored === undefined ? undefined : { ...stored, generation: String(stored.generation) };
   const evidence = evidenceOf(view, decision, loginId);
+  const rate = stored?.coaAttributes.find(([name]) => name === 'Mikrotik-Rate-Limit')?.[1] ?? null;
   return {
     id: view.radacctid,
     address: view.framedIp === '' ? 'none reported' : view.framedIp,
@@ -273,7 +214,7 @@ function sessionCard(view: SessionView, stored: StoredDecision | undefined, logi
     isRouterSilent: view.breaker === 'open',
     startedAt: view.startedAt,
     heardAt: view.heardAt,
-    rate: stored?.coaAttributes.find(([name]) => name === 'Mikrotik-Rate-Limit')?.[1] ?? null,
+    speed: speedOf(view, decision === undefined ? undefined : { ...decision, rate }, loginId),
     ...evidence,
     sent: evidence.sent.replaceAll('_', ' '),
   };

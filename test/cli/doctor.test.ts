@@ -47,6 +47,7 @@ describe('doctor', () => {
     for (const role of ['worker', 'lane', 'radius-agent', 'scheduler']) {
       expect(of(`process ${role}`)[0]).to.include({ health: 'broken' });
     }
+    expect(of('process web')[0]).to.include({ health: 'look' });
     for (const finding of findings)
       if (finding.health !== 'ok') expect(finding.advice, finding.part).not.to.equal(undefined);
   });

@@ -165,6 +165,7 @@ describe('the verbs', () => {
       const after = await cli.run('access', 'acc1');
       expect(after.code, after.stdout).to.equal(0);
       expect(after.stdout).to.include('full (paid_up)').and.to.include('as they should be');
+      expect(after.stdout).to.match(/why\s+Full access since \d+ \w+: nothing is owed\. Stays as it is\./);
       expect(after.stdout).to.include('No live session.').and.to.include('(hidden)');
       expect(after.stdout).not.to.include('clear-text-pw');
       expect((await cli.run('access', 'acc1', '--json')).stdout).not.to.include('clear-text-pw');
@@ -201,6 +202,7 @@ describe('the verbs', () => {
       await work();
       const ran = await cli.run('access', 'acc2');
       expect(ran.code).to.equal(1);
+      expect(ran.stdout).to.match(/why\s+Denied since .*: held by staff \(.*\), “test”\. Stays until/);
       expect(ran.stdout).to.match(/wanted\s+a Disconnect: the login is denied/);
       expect(ran.stdout).to.match(/sent\s+nothing yet/);
       expect(ran.stdout).to.match(/acknowledged\s+nothing yet/);

@@ -7,10 +7,10 @@ import { latestLedgerCheck } from '../../db/ledger-check.ts';
 import { queueDepth } from '../../db/reconcile-queue.ts';
 import { listRouters } from '../../db/routers.ts';
 import { readSchedule } from '../../db/schedule.ts';
+import { neededRoles } from '../../domain/attention.ts';
 import { ago, count, duration } from '../format.ts';
 import { broken, type Finding, look, ok, unknown } from './finding.ts';
 
-const roles = ['worker', 'lane', 'radius-agent', 'scheduler'] as const;
 const hour = 3_600_000;
 
 /** Sluice's own work: processes, queue, timetable, ledger, routers, packages. */
@@ -28,16 +28,16 @@ export async function checkWork(app: App): Promise<Finding[]> {
 }
 
 function processFindings(living: readonly LivingProcess[]): Finding[] {
-  return roles.map((role) => {
+  return ['web' as const, ...neededRoles].map((role) => {
     const ours = living.filter((process) => process.role === role);
     const hosts = [...new Set(ours.map((process) => process.host))].join(', ');
-    return ours.length > 0
-      ? ok(`process ${role}`, `${ours.length} alive on ${hosts}`)
-      : broken(
-          `process ${role}`,
-          'none has said that it lives for half a minute',
-          `start it: node .build/src/main.js ${role}`,
-        );
+    if (ours.length > 0) return ok(`process ${role}`, `${ours.length} alive on ${hosts}`);
+    const found = 'none has said that it lives for half a minute';
+    const start = `start it: node .build/src/main.js ${role}`;
+    // Without the pages everything else goes on, and the command line does what they do.
+    return role === 'web'
+      ? look('process web', `${found}: nobody serves the pages`, start)
+      : broken(`process ${role}`, found, start);
   });
 }
 

@@ -12,9 +12,11 @@ import {
   type RejectView,
   type SessionView,
 } from '../../db/access-view.ts';
+import type { Db } from '../../db/knex.ts';
 import type { LoginRow } from '../../db/subscribers.ts';
 import { formatRateLimit } from '../../domain/rate-limit.ts';
 import { type Evidence, evidenceOf } from '../../domain/session-evidence.ts';
+import { sentenceOfLogin, type StoryFrame } from '../../network/access-story.ts';
 import { lookAtLogin, type LoginLook } from '../../network/login-look.ts';
 import { access as accessText, ago, clockTime, time } from '../format.ts';
 import { facts, table } from '../output.ts';
@@ -42,6 +44,8 @@ interface Seen {
   login: LoginRow;
   stored: DecisionView | undefined;
   rows: LoginLook;
+  /** Why, in words; null where nothing can be decided. */
+  sentence: string | null;
   sessions: (SessionView & { evidence: Evidence })[];
   queued: QueueView | undefined;
   reject: RejectView | undefined;
@@ -54,10 +58,13 @@ async function look(call: Call, username: string) {
   const login = await requireLogin(db, username);
   const now = call.clock.now();
   const stored = await decisionOf(db, login.id);
+  const settings = await call.settings();
+  const rows = await lookAtLogin({ db, vault, now }, login);
   const seen: Seen = {
     login,
     stored,
-    rows: await lookAtLogin({ db, vault, now }, login),
+    rows,
+    sentence: rows.ok ? await sentenceOf({ db, settings, now }, login, rows, stored) : null,
     sessions: (await openSessionViews(db, login.username)).map((session) => ({
       ...session,
       evidence: evidenceOf(session, stored, login.id),
@@ -67,11 +74,24 @@ async function look(call: Call, username: string) {
     changes: await accessChangesOf(db, login.id, 3),
     packets: await enforcementsOfLogin(db, login.id, 3),
   };
-  const { rows, sessions } = seen;
+  const { sessions } = seen;
   const areRowsRight = rows.ok && rows.rows.every((row) => row.isRight);
   const isSettled = areRowsRight && sessions.every((session) => session.evidence.isSettled);
-  const { zone } = await call.settings();
-  return { isSettled, lines: linesOf(seen, zone, now), data: { ...dataOf(seen), areRowsRight } };
+  return { isSettled, lines: linesOf(seen, settings.zone, now), data: { ...dataOf(seen), areRowsRight } };
+}
+
+/** The sentence that the subscriber's page has. */
+async function sentenceOf(
+  { db, ...frame }: StoryFrame & { db: Db },
+  login: LoginRow,
+  look: Extract<LoginLook, { ok: true }>,
+  stored: DecisionView | undefined,
+): Promise<string> {
+  const { access, reason, reviewAt } = look.decision;
+  const rate = rateOf(look);
+  const isNews = stored?.access !== access.kind || stored.reason !== reason || stored.rateLimit !== rate;
+  const decided = { access: access.kind, reason, rate, reviewAt, isNews };
+  return (await sentenceOfLogin(db, frame, login, decided)).text;
 }
 
 function dataOf(seen: Seen): Record<string, unknown> {
@@ -82,6 +102,7 @@ function dataOf(seen: Seen): Record<string, unknown> {
   return {
     login: { id: login.id, username: login.username, subscriberId: login.subscriberId },
     decision,
+    sentence: seen.sentence,
     stored: seen.stored ?? null,
     error: rows.ok ? null : rows.error,
     rows: rows.ok ? rows.rows : [],
@@ -102,6 +123,7 @@ function linesOf(seen: Seen, zone: string, now: Date): string[] {
         `${login.username} of subscriber #${login.subscriberId}${login.retiredAt === null ? '' : ', retired'}`,
       ],
       ['decided', decidedText(rows, seen.stored)],
+      ['why', seen.sentence ?? undefined],
       ['next review', reviewText(rows, zone)],
       ['waiting', waitingText(seen.queued, now)],
       [

@@ -6,7 +6,7 @@ import { type SubscriberRow, type SubscriptionRow, subscriptionsOf } from '../..
 import { type OpenSuspension, openSuspensionsOf } from '../../db/suspensions.ts';
 import type { SuspensionCause } from '../../domain/access-types.ts';
 import { addDays, dayIn, parseDay } from '../../domain/day.ts';
-import { formatMinor } from '../../domain/money.ts';
+import { formatMinor, groupedMinor } from '../../domain/money.ts';
 import { invalid } from '../../errors.ts';
 import { holdSubscription } from '../../subscribers/hold.ts';
 import { liftSuspension } from '../../subscribers/lift.ts';
@@ -15,7 +15,6 @@ import type { Flash } from '../flash.ts';
 import type { Page } from '../page.ts';
 import { amountOf, renamed } from '../params.ts';
 import type { Route } from '../route.ts';
-import { amountText } from '../subscriber-view.ts';
 import { subscriberOf, subscribersCrumb } from './subscriber.ts';
 
 /** What a subscriber's page offers about money and suspensions, each with the form of its command. */
@@ -112,7 +111,7 @@ async function doPayment(page: Page): Promise<void> {
   if (!taken.ok) return showPayment(page, form, renamed(taken.errors, { amountMinor: 'amount' }));
   const result = taken.value;
   const { currency, exponent } = page.settings;
-  const amount = (minor: bigint) => `${amountText(minor, exponent)} ${currency}`;
+  const amount = (minor: bigint) => `${groupedMinor(minor, exponent)} ${currency}`;
   if (!result.ok) {
     const { payment } = result;
     const text =

@@ -1,5 +1,6 @@
 import { addDays, type Day, dayIn, startOfDay } from '../../domain/day.ts';
 import { asId, type LoginId, type SubscriberId } from '../../domain/ids.ts';
+import { groupedMinor } from '../../domain/money.ts';
 import { balancesOf } from '../../db/ledger.ts';
 import { activeDeferralsOf } from '../../db/deferrals.ts';
 import { openInvoicesOf } from '../../db/invoices.ts';
@@ -11,7 +12,7 @@ import { notFound } from '../../errors.ts';
 import { keysetOf, textQuery, withQuery } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
-import { amountText, loadAccess, type SubscriberAccess } from '../subscriber-view.ts';
+import { loadAccess, type SubscriberAccess } from '../subscriber-view.ts';
 import { timelineFilters, timelineLine } from '../timeline-view.ts';
 
 export const subscriberRoutes: readonly Route[] = [
@@ -178,7 +179,7 @@ async function timelinePage(page: Page, subscriberId: SubscriberId, access: Subs
     entries.length > timelineSize && last !== undefined
       ? Buffer.from(JSON.stringify([last.key.at, String(last.key.rank), last.key.id])).toString('base64url')
       : null;
-  const format = (amount: bigint) => amountText(amount, page.settings.exponent);
+  const format = (amount: bigint) => groupedMinor(amount, page.settings.exponent);
   return {
     lines: entries
       .slice(0, timelineSize)
