@@ -27,6 +27,7 @@ export const permissions = [
   'ledger.check',
   'catalog.view',
   'catalog.edit',
+  'billing_profile.edit',
   'settings.view',
   'settings.edit',
   'staff.view',
@@ -81,6 +82,7 @@ const finance: readonly Permission[] = [
   'ledger.view',
   'ledger.check',
   'catalog.view',
+  'billing_profile.edit',
   'settings.view',
   'activity.view',
 ];

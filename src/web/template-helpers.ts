@@ -33,6 +33,11 @@ export function templateHelpers(engine: Engine, assets: Assets): Record<string, 
       const root = (options.data as { root: { errors?: Record<string, string> | null } }).root;
       return root.errors?.[name] ?? '';
     },
+    /** What a field is called on this page, for the list of errors; a field without a label by its own name. */
+    fieldLabel: (name: string, options: Options) => {
+      const { fieldLabel } = options.data as { fieldLabel: (field: string) => string | undefined };
+      return fieldLabel(name) ?? wordsOf(name);
+    },
     asset: (name: string) => assets.url(name),
     icon: (name: string) => safe(assets.icon(name)),
     eq: (a: unknown, b: unknown) => a === b,
@@ -69,6 +74,14 @@ export function templateHelpers(engine: Engine, assets: Assets): Record<string, 
       withUnit(Number(value), 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s']),
     duration: (seconds: number | null) => (seconds === null ? '—' : durationOf(seconds)),
   };
+}
+
+/** `throttleRate` as `Throttle rate`; of `note-k12`, one of many fields alike, the first part. */
+function wordsOf(name: string): string {
+  const words = (name.split('-')[0] ?? '')
+    .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+    .trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function isEmpty(value: unknown): boolean {

@@ -16,13 +16,20 @@ export interface Views {
 export function loadViews(folder: string, assets: Assets): Views {
   const engine = Handlebars.create();
   const templates = new Map<string, HandlebarsTemplateDelegate>();
+  const labels = new Map<string, ReadonlyMap<string, string>>();
+  const labelsOfPartials = new Map<string, string>();
   for (const file of templateFiles(folder)) {
     const name = relative(folder, file)
       .replace(/\.hbs$/, '')
       .replaceAll('\\', '/');
     const source = readFileSync(file, 'utf8');
-    if (name.startsWith('partials/')) engine.registerPartial(name.slice('partials/'.length), source);
-    else templates.set(name, engine.compile(source, { strict: true, preventIndent: true }));
+    if (name.startsWith('partials/')) {
+      engine.registerPartial(name.slice('partials/'.length), source);
+      for (const [field, label] of labelsIn(source)) labelsOfPartials.set(field, label);
+    } else {
+      templates.set(name, engine.compile(source, { strict: true, preventIndent: true }));
+      labels.set(name, labelsIn(source));
+    }
   }
   for (const [name, helper] of Object.entries(templateHelpers(engine, assets)))
     engine.registerHelper(name, helper);
@@ -33,12 +40,30 @@ export function loadViews(folder: string, assets: Assets): Views {
   };
   return {
     render(name, data, { layout, formats }) {
-      const shared = { data: { formats } };
+      const fieldLabel = (field: string) => labels.get(name)?.get(field) ?? labelsOfPartials.get(field);
+      const shared = { data: { formats, fieldLabel } };
       const body = templateOf(name)(data, shared);
       if (layout === null) return body;
       return templateOf(`layouts/${layout}`)({ ...data, body: new engine.SafeString(body) }, shared);
     },
   };
+}
+
+/**
+ * What each field of a template is called there, so that the list of errors at the top says the same as the label
+ * beside the field: `<label for="field-name">Name</label>`, or the partial that makes one.
+ */
+export function labelsIn(source: string): Map<string, string> {
+  const ofLabels = source.matchAll(/<label\b[^>]*\bfor="field-(\w+)"[^>]*>([^<{]+)/g);
+  const ofPartials = source.matchAll(
+    /\{\{> [\w-]+ [^}]*?\bname=["'](\w+)["'][^}]*?\blabel=(?:"([^"]+)"|'([^']+)')/g,
+  );
+  return new Map(
+    [...ofLabels, ...ofPartials].map(([, field = '', first, second]) => [
+      field,
+      (first ?? second ?? '').trim().replace(/,$/, ''),
+    ]),
+  );
 }
 
 function templateFiles(folder: string): string[] {

@@ -50,6 +50,14 @@ describe('billing profile pages', () => {
     expect(taken.text).to.include('is taken by another billing profile');
   });
 
+  it('add, by finance, is theirs to do', async () => {
+    const finance = await web.as('finance');
+    expect((await finance.get('/billing-profiles')).text).to.include('Add a billing profile');
+    await finance.get('/billing-profiles/new');
+    const added = await finance.post('/billing-profiles/new', { ...fields, name: 'Of finance' });
+    expect(added.status).to.equal(303);
+  });
+
   it('preview, while somebody types, answers with the sentence only', async () => {
     const path = '/billing-profiles/preview?dueDays=10&graceDays=0&overdueEffect=block&isOverdueRunOn=yes';
     const part = await owner.get(path, { 'HX-Request': 'true' });
@@ -130,12 +138,12 @@ describe('billing profile pages', () => {
   });
 
   it('edit, by who may only look, is refused', async () => {
-    const finance = await web.as('finance');
-    const page = await finance.get('/billing-profiles');
+    const noc = await web.as('noc');
+    const page = await noc.get('/billing-profiles');
     expect(page.status).to.equal(200);
     expect(page.text).to.not.include('/billing-profiles/new');
-    expect((await finance.get('/billing-profiles/new')).status).to.equal(403);
-    expect((await finance.post('/billing-profiles/new', fields)).status).to.equal(403);
+    expect((await noc.get('/billing-profiles/new')).status).to.equal(403);
+    expect((await noc.post('/billing-profiles/new', fields)).status).to.equal(403);
   });
 });
 

@@ -25,13 +25,13 @@ export const billingProfileRoutes: readonly Route[] = [
   {
     method: 'get',
     path: '/billing-profiles/new',
-    access: 'catalog.edit',
+    access: 'billing_profile.edit',
     handle: (page) => showForm(page, emptyForm, null, null),
   },
-  { method: 'post', path: '/billing-profiles/new', access: 'catalog.edit', handle: doAdd },
+  { method: 'post', path: '/billing-profiles/new', access: 'billing_profile.edit', handle: doAdd },
   { method: 'get', path: '/billing-profiles/preview', access: 'catalog.view', handle: showPreview },
-  { method: 'get', path: '/billing-profiles/:id/edit', access: 'catalog.edit', handle: showEdit },
-  { method: 'post', path: '/billing-profiles/:id/edit', access: 'catalog.edit', handle: doEdit },
+  { method: 'get', path: '/billing-profiles/:id/edit', access: 'billing_profile.edit', handle: showEdit },
+  { method: 'post', path: '/billing-profiles/:id/edit', access: 'billing_profile.edit', handle: doEdit },
 ];
 
 const emptyForm: Typed = {
