@@ -39,7 +39,9 @@ export interface Config {
 
 const port = z.coerce.number().int().min(1).max(65535);
 const schema = z.object({
-  SLUICE_DB_HOST: z.string().min(1),
+  SLUICE_DB_HOST: z
+    .string()
+    .regex(/^[^\s,]+(,[^\s,]+)*$/, 'must be a host, or the nodes of a cluster: HOST[:PORT],HOST[:PORT]…'),
   SLUICE_DB_PORT: port.default(3306),
   SLUICE_DB_USER: z.string().min(1),
   SLUICE_DB_PASSWORD: z.string(),

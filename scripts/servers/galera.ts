@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { freePort, isPortFree, until } from './child.ts';
 import { type Position, recoveredPosition, setSafeToBootstrap } from './galera-position.ts';
@@ -59,7 +59,7 @@ export class GaleraCluster {
   #ports: readonly NodePorts[] = [];
 
   constructor(folder: string, options: GaleraOptions) {
-    this.folder = folder;
+    this.folder = resolve(folder);
     this.#options = options;
     this.#ports = readPorts(folder);
   }

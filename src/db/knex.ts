@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import knexPkg, { type Knex } from 'knex';
+import { NodesClient, type NodesConfig, nodesOf } from './nodes.ts';
 
 const { knex } = knexPkg;
 
@@ -8,6 +9,7 @@ export type Db = Knex | Knex.Transaction;
 export type Trx = Knex.Transaction;
 
 export interface DbAddress {
+  /** One host, or the nodes of a Galera cluster, `a,b:3307,c`: see db/nodes.ts. */
   host: string;
   port: number;
   user: string;
@@ -19,9 +21,11 @@ export interface DbAddress {
  * A pool in which BIGINT and DATETIME arrive as strings, instants are UTC, and a transaction is READ COMMITTED:
  * gap locks of the default level would make unrelated subscribers wait for one another.
  */
-export function openDb(address: DbAddress, options: { poolMax?: number } = {}): Knex {
-  return knex({
-    client: 'mysql2',
+export function openDb(address: DbAddress, options: { poolMax?: number; silentMs?: number } = {}): Knex {
+  const config: Knex.Config & NodesConfig = {
+    client: NodesClient,
+    nodes: nodesOf(address.host, address.port),
+    ...(options.silentMs === undefined ? {} : { silentMs: options.silentMs }),
     connection: {
       ...address,
       timezone: 'Z',
@@ -31,6 +35,8 @@ export function openDb(address: DbAddress, options: { poolMax?: number } = {}): 
       decimalNumbers: false,
       charset: 'utf8mb4',
       connectTimeout: 5000,
+      // A host that lost its power sends no farewell: half a minute later the system knows.
+      keepAliveInitialDelay: 20_000,
     },
     pool: {
       min: 0,
@@ -48,7 +54,8 @@ export function openDb(address: DbAddress, options: { poolMax?: number } = {}): 
     acquireConnectionTimeout: 10_000,
     // knex would print statements with their values to the console; errors reach our own log, without SQL.
     log: { warn: ignore, error: ignore, deprecate: ignore, debug: ignore },
-  });
+  };
+  return knex(config);
 }
 
 interface RawConnection {
@@ -59,11 +66,16 @@ function ignore(): void {
   // Deliberately nothing: see openDb.
 }
 
-/** Deadlock, lock wait, record changed (MariaDB snapshot), Galera not ready, shutdown, connection killed or lost. */
-const passing = new Set([1213, 1205, 1020, 1047, 1053, 1927, 2006, 2013]);
+/**
+ * Deadlock (on Galera: another node's write set won), lock wait, record changed (MariaDB snapshot), Galera not ready, a
+ * COMMIT that its node could not carry through, shutdown, connection killed or lost.
+ */
+const passing = new Set([1213, 1205, 1020, 1047, 1180, 1053, 1927, 2006, 2013]);
 const passingCodes = new Set([
   'ECONNRESET',
   'ECONNREFUSED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
   'EPIPE',
   'PROTOCOL_CONNECTION_LOST',
   'ER_LOCK_DEADLOCK',

@@ -117,39 +117,6 @@ async function breakersOf(
   return { open: isProbe ? [] : rows.map((row) => row.router_id), isProbe };
 }
 
-/**
- * Of these claims, those whose wish is still the one that was claimed; a key with a newer wish, or one whose lease went
- * to another worker, is dropped. The rows stay locked until the transaction ends, so what it writes is what was wanted
- * when it commits: a newer wish waits for the COMMIT and survives it.
- */
-export async function stillWanted(trx: Trx, claims: readonly Claim[]): Promise<Claim[]> {
-  const wanted: Claim[] = [];
-  // In the order of keys, as requests come in: two transactions that meet then wait instead of deadlocking.
-  const sorted = [...claims].sort((a, b) => a.kind.localeCompare(b.kind) || compareKeys(a, b));
-  for (const chunk of chunksOf(sorted, 500)) {
-    const rows = await trx('reconcile_queue')
-      .select<{ id: string; version: string; claim_token: string | null }[]>('id', 'version', 'claim_token')
-      .whereIn('kind', [...new Set(chunk.map((one) => one.kind))])
-      .whereIn(
-        'key',
-        chunk.map((one) => one.key),
-      )
-      .forUpdate();
-    const seen = new Map(rows.map((row) => [row.id, row]));
-    wanted.push(
-      ...chunk.filter((one) => {
-        const row = seen.get(one.id);
-        return row?.version === one.version && row.claim_token === one.token;
-      }),
-    );
-  }
-  return wanted;
-}
-
-function compareKeys(a: Claim, b: Claim): number {
-  return Number(BigInt(a.key) - BigInt(b.key));
-}
-
 /** Done: deletes the wishes that were claimed. A newer wish for the same key survives and can be claimed at once. */
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
@@ -258,7 +225,7 @@ function seenTable(count: number): string {
   return Array.from({ length: count }, () => seenColumns).join(' UNION ALL ');
 }
 
-function byId(claims: readonly Claim[]): Claim[] {
+export function byId(claims: readonly Claim[]): Claim[] {
   return [...claims].sort(compareIds);
 }
 

@@ -88,7 +88,9 @@ export interface SessionFacts {
 
 /**
  * The sessions' logins, each with its decision locked against change until the transaction ends. Whoever decides anew
- * meanwhile waits, and then finds in session_access what was sent: so no packet of an older decision goes unnoticed.
+ * meanwhile waits, and then finds in session_access what was sent: so no packet of an older decision goes unnoticed. The
+ * lock is a write, because on Galera the nodes see only what is written: of a decision made anew on one node and a packet
+ * prepared on another, the one that commits second is undone and begins again.
  * Locked before the keys in the queue, in the order in which reconcile/login.ts takes them.
  */
 export async function lockDecisionsOf(trx: Trx, sessionIds: readonly SessionId[]): Promise<void> {
@@ -98,7 +100,12 @@ export async function lockDecisionsOf(trx: Trx, sessionIds: readonly SessionId[]
     .distinct()
     .pluck<string[]>('l.id');
   if (logins.length === 0) return;
-  await trx('access_decision').whereIn('login_id', logins).orderBy('login_id').select('login_id').forShare();
+  // Without the hint a small table would be scanned, and strangers locked on the way.
+  await trx.raw(
+    `UPDATE access_decision FORCE INDEX (PRIMARY) SET looks = looks + 1
+      WHERE login_id IN (${logins.map(() => '?').join(', ')})`,
+    logins,
+  );
 }
 
 interface FactsRow {

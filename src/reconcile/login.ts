@@ -6,10 +6,11 @@ import { type Decided, saveDecisions } from '../db/access-decisions.ts';
 import { type FactsOf, type LoginFacts, loginFacts } from '../db/account-facts.ts';
 import { chunksOf, inTransaction, isPassing, type Trx } from '../db/knex.ts';
 import { alignRows, type DesiredRows } from '../db/radius-rows.ts';
-import { type Claim, fail, finish, stillWanted } from '../db/reconcile-queue.ts';
+import { type Claim, fail, release } from '../db/reconcile-queue.ts';
 import { priorities, type Priority } from '../db/reconcile-requests.ts';
 import { requestDifferingSessions } from '../db/sessions.ts';
 import { readSettings } from '../db/settings.ts';
+import { takeWanted } from '../db/wanted.ts';
 import { decideAccess, hasRadiusRows } from '../domain/access.ts';
 import { asId, type LoginId } from '../domain/ids.ts';
 import { project, type RadiusSettings, radiusSettingsOf } from '../domain/radius-attributes.ts';
@@ -36,8 +37,8 @@ export interface LoginOutcome {
 
 /**
  * Makes FreeRADIUS's rows, the stored decision and the wishes for live sessions of these logins what their facts say:
- * load facts, decide, project, and in one transaction write what differs. The same path serves a payment, a run, the
- * sweep and the command line.
+ * load facts, decide, project, and in one transaction write what differs and take the wishes out of the queue. The same
+ * path serves a payment, a run, the sweep and the command line.
  *
  * Facts are read before the transaction, and it drops the keys that anybody asked for since: whoever changes a fact asks
  * for its login in the same transaction, so what is written is never older than the newest wish. One login that cannot
@@ -51,9 +52,9 @@ export async function reconcileLogins(
   const settings = radiusSettingsOf(await readSettings(deps.db));
   const sorted = [...claims].sort((a, b) => Number(BigInt(a.key) - BigInt(b.key)));
   for (const chunk of chunksOf(sorted, 500)) {
-    const { outcome, seen, failures } = await lookAndWrite(deps, settings, chunk);
-    // Here every COMMIT has returned. Killed from here on, the keys are looked at again and nothing differs.
-    await finish(deps.db, seen);
+    const { outcome, dropped, failures } = await lookAndWrite(deps, settings, chunk);
+    // Here every COMMIT has returned, and what was fulfilled has left the queue with it.
+    if (dropped.length > 0) await release(deps.db, dropped);
     if (outcome.sessions > 0) deps.wake('lane');
     await giveUp(deps, failures);
     add(total, outcome);
@@ -64,8 +65,8 @@ export async function reconcileLogins(
 
 interface Looked {
   readonly outcome: LoginOutcome;
-  /** Written, or dropped because of a newer wish: the wish that was claimed is over. */
-  readonly seen: Claim[];
+  /** Somebody asked for these again meanwhile, or has them by now: the wish that was claimed is over. */
+  readonly dropped: Claim[];
   readonly failures: Failure[];
 }
 
@@ -96,7 +97,7 @@ async function lookAndWrite(
     add(first.outcome, second.outcome);
     return {
       outcome: first.outcome,
-      seen: [...first.seen, ...second.seen],
+      dropped: [...first.dropped, ...second.dropped],
       failures: [...first.failures, ...second.failures],
     };
   }
@@ -105,7 +106,7 @@ async function lookAndWrite(
 function failed(failures: Failure[]): Looked {
   return {
     outcome: { done: 0, failed: failures.length, rows: 0, decisions: 0, sessions: 0 },
-    seen: [],
+    dropped: [],
     failures,
   };
 }
@@ -127,10 +128,11 @@ async function lookAndWriteTogether(
     if (result.ok) looked.push({ claim, desired: result.desired });
     else failures.push({ claim, error: result.error });
   }
-  const written = await inTransaction(deps.db, (trx) => write(trx, looked, now));
+  const { done, ...written } = await inTransaction(deps.db, (trx) => write(trx, looked, now));
+  const fulfilled = new Set(done.map((claim) => claim.id));
   return {
-    outcome: { ...written, failed: failures.length },
-    seen: looked.map((one) => one.claim),
+    outcome: { ...written, done: done.length, failed: failures.length },
+    dropped: looked.map((one) => one.claim).filter((claim) => !fulfilled.has(claim.id)),
     failures,
   };
 }
@@ -190,8 +192,8 @@ async function write(
   trx: Trx,
   looked: readonly { claim: Claim; desired: Desired | undefined }[],
   now: Date,
-): Promise<Omit<LoginOutcome, 'failed'>> {
-  const wanted = await stillWanted(
+): Promise<Omit<LoginOutcome, 'failed' | 'done'> & { done: Claim[] }> {
+  const wanted = await takeWanted(
     trx,
     looked.map((one) => one.claim),
   );
@@ -199,7 +201,7 @@ async function write(
   const desired = looked.flatMap((one) =>
     ids.has(one.claim.id) && one.desired !== undefined ? [one.desired] : [],
   );
-  if (desired.length === 0) return { done: wanted.length, rows: 0, decisions: 0, sessions: 0 };
+  if (desired.length === 0) return { done: wanted, rows: 0, decisions: 0, sessions: 0 };
   const changes = await alignRows(
     trx,
     desired.map((one) => one.rows),
@@ -211,7 +213,7 @@ async function write(
   );
   const sessions = await requestSessions(trx, wanted);
   return {
-    done: wanted.length,
+    done: wanted,
     rows: changes.added + changes.changed + changes.removed,
     decisions,
     sessions,

@@ -4,8 +4,9 @@ import type { Clock } from '../clock.ts';
 import type { Wake } from '../command.ts';
 import { inTransaction } from '../db/knex.ts';
 import { deleteNasRows, lockNasRows, writeNasRows } from '../db/nas.ts';
-import { type Claim, fail, finish, stillWanted } from '../db/reconcile-queue.ts';
+import { type Claim, fail, finish } from '../db/reconcile-queue.ts';
 import { routersByIds, type RouterRow, routerSecretPlace } from '../db/routers.ts';
+import { stillWanted } from '../db/wanted.ts';
 import { diffNasRows, type NasRow } from '../domain/nas-rows.ts';
 import type { Log } from '../log.ts';
 

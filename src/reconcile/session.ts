@@ -9,9 +9,10 @@ import {
   requestedAtOf,
 } from '../db/enforcement.ts';
 import { inTransaction, type Trx } from '../db/knex.ts';
-import { type Claim, stillWanted } from '../db/reconcile-queue.ts';
+import type { Claim } from '../db/reconcile-queue.ts';
 import type { RouterRow } from '../db/routers.ts';
 import { lockDecisionsOf, type SessionFacts, sessionFacts } from '../db/sessions.ts';
+import { stillWanted } from '../db/wanted.ts';
 import { decideEnforcement, type Enforcement } from '../domain/enforcement.ts';
 import { asId, type RouterId, type SessionId } from '../domain/ids.ts';
 import { parseSessionClass } from '../domain/session-class.ts';

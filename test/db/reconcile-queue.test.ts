@@ -11,10 +11,10 @@ import {
   release,
   renew,
   retryParked,
-  stillWanted,
   wakeKeysOfRouters,
 } from '../../src/db/reconcile-queue.ts';
 import { type Priority, type ReconcileKind, requestReconcile } from '../../src/db/reconcile-requests.ts';
+import { stillWanted } from '../../src/db/wanted.ts';
 import { attemptsMax } from '../../src/domain/backoff.ts';
 import { type TestDb, testDb } from '../support/db.ts';
 

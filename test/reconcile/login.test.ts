@@ -18,6 +18,7 @@ import {
   testContext,
 } from '../support/builders.ts';
 import { type TestDb, testDb } from '../support/db.ts';
+import { mortalDb } from '../support/mortal-db.ts';
 import {
   claimLogins,
   closeSuspensions,
@@ -351,35 +352,39 @@ describe('reconcile/login', () => {
       expect(await queueKeys()).to.deep.equal([]);
     });
 
-    it('reconcileLogins, killed between COMMIT and the end of the wish, ends the same when it is looked at again', async () => {
+    it('reconcileLogins, when the answer to its COMMIT is lost, has written once and taken the wish with it', async () => {
       const login = await aLogin(db);
       await requestLogins(db, [login.id]);
       const claims = await claimLogins(db);
-      const dying = new Proxy(db, {
-        get(target, name, receiver) {
-          if (name !== 'raw') return Reflect.get(target, name, receiver) as unknown;
-          return (sql: string, bindings: Knex.RawBinding[]) => {
-            if (sql.startsWith('DELETE q FROM reconcile_queue')) throw new Error('killed here');
-            return target.raw(sql, bindings);
-          };
-        },
-      });
+      const wire = await mortalDb(test.address, { losesFirstCommit: true });
+      await reconcileLogins({ ...ctx, db: wire.db }, claims);
+      expect(wire.hasBroken()).to.equal(true);
+      await wire.close();
+      expect((await rowsOf(db, login.username)).check).to.have.property('Cleartext-Password');
+      expect(await changesOf(login.id)).to.have.length(1);
+      expect(await queueKeys()).to.deep.equal([]);
+    });
+
+    it('reconcileLogins, killed before its COMMIT, leaves the wish, which is looked at again', async () => {
+      const like = await aLogin(db);
+      await requestLogins(db, [like.id]);
+      const counting = await mortalDb(test.address);
+      await reconcileLogins({ ...ctx, db: counting.db }, await claimLogins(db));
+      await counting.close();
+      const login = await aLogin(db);
+      await requestLogins(db, [login.id]);
+      const claims = await claimLogins(db);
+      const dying = await mortalDb(test.address, { diesAt: counting.commits()[0] ?? 0 });
       let thrown: unknown;
-      await reconcileLogins({ ...ctx, db: dying }, claims).catch((error: unknown) => (thrown = error));
+      await reconcileLogins({ ...ctx, db: dying.db }, claims).catch((error: unknown) => (thrown = error));
+      await dying.close();
       expect(thrown).to.be.instanceOf(Error);
-      const rows = await rowsOf(db, login.username);
-      expect(rows.check).to.have.property('Cleartext-Password');
       expect(await queueKeys()).to.deep.equal([login.id]);
       await db('reconcile_queue').update({
         locked_until: '2020-01-01 00:00:00.000',
         not_before: '2020-01-01 00:00:00.000',
       });
-      expect(await reconcileLogins(ctx, await claimLogins(db))).to.include({
-        done: 1,
-        rows: 0,
-        decisions: 0,
-      });
-      expect(await rowsOf(db, login.username)).to.deep.equal(rows);
+      expect(await reconcileLogins(ctx, await claimLogins(db))).to.include({ done: 1, decisions: 1 });
       expect(await changesOf(login.id)).to.have.length(1);
       expect(await queueKeys()).to.deep.equal([]);
     });
