@@ -50,7 +50,10 @@ async function measure(
 ): Promise<void> {
   const started: { name: string; authPort: number; child: { pid: number } }[] = [];
   for (const variant of plan.chosen) {
-    const server = variant === 'ours' ? await startOurs(bench) : await startStockWith(bench, size, variant as StockVariant);
+    const server =
+      variant === 'ours'
+        ? await startOurs(bench)
+        : await startStockWith(bench, size, variant as StockVariant);
     servers.push(server);
     started.push({ name: names[variant] ?? variant, authPort: server.authPort, child: server.child });
   }

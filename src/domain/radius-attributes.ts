@@ -133,8 +133,8 @@ export interface Projection {
  * What FreeRADIUS has to find for a login, given its decision: the RADIUS projection of its access.
  *
  * Whatever the access, the reply set of a login names the same attributes. What one kind of access sets, every other
- * kind sets to its own value: so nothing of an earlier access is left when rows change between FreeRADIUS's two reads,
- * and a denied login's set is complete and restrictive although deny itself lives in radcheck alone.
+ * kind sets to its own value: so no router's default fills a gap that an earlier access has left, and a denied login's
+ * set is complete and restrictive although deny itself lives in radcheck alone.
  *
  * Throws RangeError that names the attribute and its rule, never the value.
  */

@@ -40,7 +40,8 @@ export async function fillOurs(db: Knex, size: Size): Promise<void> {
 /** The same logins for the stock queries: what a package gives stands with its group, as the stock schema means it. */
 export async function fillStock(db: Knex, size: Size): Promise<void> {
   const schema = join(stockTree, 'mods-config/sql/main/mysql/schema.sql');
-  for (const statement of statementsOf(withoutComments(readFileSync(schema, 'utf8')))) await db.raw(statement);
+  for (const statement of statementsOf(withoutComments(readFileSync(schema, 'utf8'))))
+    await db.raw(statement);
   const groups = Array.from({ length: planCount }, (_, i) => i);
   await inBulk(db, [
     `INSERT INTO radcheck (username, attribute, op, value)

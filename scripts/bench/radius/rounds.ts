@@ -96,7 +96,9 @@ function usage(contestant: Contestant, plan: Plan): { radius: number; database: 
 }
 
 function figureOf(name: string, turns: readonly Turn[]): Figure {
-  const median = (key: keyof Turn & ('perSecond' | 'radius' | 'database' | 'generator' | 'p50Ms' | 'p99Ms')) => {
+  const median = (
+    key: keyof Turn & ('perSecond' | 'radius' | 'database' | 'generator' | 'p50Ms' | 'p99Ms'),
+  ) => {
     const sorted = turns.map((turn) => turn[key]).sort((a, b) => a - b);
     return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
   };

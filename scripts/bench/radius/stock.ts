@@ -1,4 +1,13 @@
-import { chmodSync, chownSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { DbAddress } from '../../../src/db/knex.ts';
 import { freePort, type ServerChild, startChild, until } from '../../servers/child.ts';
@@ -129,8 +138,7 @@ function changeSite(config: string, options: StockOptions & { authPort: number; 
       if (head === 'server default {')
         return `${head}\n${listen('auth', options.authPort)}${listen('acct', options.acctPort)}`;
       if (head === 'authorize {' && !isSql) return `${head}\n${body.replace(/^\s*-sql$/gm, '')}`;
-      if (head === 'accounting {' && options.variant === 'sql-lean')
-        return 'accounting {\n\tsql\n}\n';
+      if (head === 'accounting {' && options.variant === 'sql-lean') return 'accounting {\n\tsql\n}\n';
       if (head === 'post-auth {') return `${head}\n${changePostAuth(body, options.variant)}`;
       return head === '' ? body : `${head}\n${body}`;
     })
