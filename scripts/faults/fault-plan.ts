@@ -33,15 +33,14 @@ export interface Stage {
   readonly nodes: number;
   readonly phases: number;
   readonly hasDisk: boolean;
+  /** A phase's operations are under way in so many of its first ms. */
+  readonly withinMs: number;
 }
-
-/** A phase's operations are under way in its first seconds. */
-const withinMs = 4000;
 
 /** What goes wrong under a seed: always the same. */
 export function planTroubles(seed: number, stage: Stage): TroublePlan {
   const dice = diceFor(`troubles ${seed}`);
-  const when = () => ({ phase: dice.between(0, stage.phases - 1), atMs: dice.between(0, withinMs) });
+  const when = () => ({ phase: dice.between(0, stage.phases - 1), atMs: dice.between(0, stage.withinMs) });
   const troubles: Trouble[] = [];
   for (let count = dice.between(2, 4); count > 0; count--) {
     troubles.push({

@@ -15,8 +15,18 @@ Plays N seeds (50): each is a story of an ISP under which things go wrong, and e
 story undisturbed. --from begins at another seed than 1; --seed plays one again. --short takes a small ISP.`;
 
 const startedAt = performance.now();
-const whole = { isp: { subscribers: 5000, routers: 50 }, story: { payments: 240, changes: 12 }, variants: 4 };
-const short = { isp: { subscribers: 300, routers: 10 }, story: { payments: 45, changes: 4 }, variants: 1 };
+const whole = {
+  isp: { subscribers: 5000, routers: 50 },
+  story: { payments: 240, changes: 12 },
+  variants: 4,
+  phaseMs: 4500,
+};
+const short = {
+  isp: { subscribers: 300, routers: 10 },
+  story: { payments: 45, changes: 4 },
+  variants: 1,
+  phaseMs: 2500,
+};
 
 export interface Call {
   readonly seeds: readonly number[];
@@ -24,6 +34,7 @@ export interface Call {
   readonly isp: IspSize;
   readonly size: StorySize;
   readonly variants: number;
+  readonly phaseMs: number;
 }
 
 export function readCall(args: readonly string[]): Call | undefined {
@@ -45,8 +56,8 @@ export function readCall(args: readonly string[]): Call | undefined {
     values.seed === undefined
       ? Array.from({ length: Number(values.seeds) }, (_, index) => from + index)
       : [Number(values.seed)];
-  const { isp, story: size, variants } = values.short ? short : whole;
-  return { seeds, story, isp, size, variants };
+  const { isp, story: size, variants, phaseMs } = values.short ? short : whole;
+  return { seeds, story, isp, size, variants, phaseMs };
 }
 
 /** Plays the seeds over a database; gives what became of each. */
@@ -57,7 +68,7 @@ export async function playSeeds(
   say: (text: string) => void,
 ): Promise<Outcome[]> {
   const place = await openPlace(join(folder, 'place'), database, call.isp, say);
-  const stories = new Stories(place, { name: call.story, size: call.size, variants: call.variants, say });
+  const stories = new Stories(place, { ...call, name: call.story, say });
   const outcomes: Outcome[] = [];
   try {
     for (const seed of call.seeds) {

@@ -17,6 +17,8 @@ export interface StoryOptions {
   readonly size: StorySize;
   /** How many different stories there are; a seed plays number seed modulo this. */
   readonly variants: number;
+  /** A phase lasts at least so long, so that what goes wrong in it meets what is done in it. */
+  readonly phaseMs: number;
   readonly say: (text: string) => void;
 }
 
@@ -36,8 +38,6 @@ export interface Outcome {
   readonly quietSeconds: number;
 }
 
-/** A phase lasts at least so long, so that what goes wrong in it meets what is done in it. */
-const phaseMs = 4500;
 const atOnce = 6;
 const churnMs = 60;
 
@@ -64,16 +64,17 @@ export class Stories {
       nodes: this.#place.database.nodes.length,
       phases: story.phases.length,
       hasDisk: this.#place.database.disk !== undefined,
+      withinMs: Math.round(this.#options.phaseMs * 0.9),
     });
     return this.#playDisturbed(seed, story, plan, usual);
   }
 
   async #playUndisturbed(variant: number, story: Story): Promise<Snapshot> {
-    const { say } = this.#options;
+    const { say, phaseMs } = this.#options;
     say(`story ${variant}, undisturbed`);
     const world = await openWorld(this.#place, { isClockOff: false, killsCounters: false, say });
     try {
-      const failures = await playPhases(world, story, [], say);
+      const failures = await playPhases(world, story, [], { say, phaseMs });
       const quiet = await untilQuiet(world);
       const findings = [...failures, ...quiet.findings, ...(await checkAll(world))];
       if (findings.length > 0) {
@@ -87,12 +88,12 @@ export class Stories {
   }
 
   async #playDisturbed(seed: number, story: Story, plan: TroublePlan, usual: Snapshot): Promise<Outcome> {
-    const { say } = this.#options;
+    const { say, phaseMs } = this.#options;
     const startedAt = performance.now();
     say(`seed ${seed}${plan.isClockOff ? ', one host two seconds ahead' : ''}`);
     const world = await openWorld(this.#place, { isClockOff: plan.isClockOff, killsCounters: true, say });
     try {
-      const failures = await playPhases(world, story, plan.troubles, say);
+      const failures = await playPhases(world, story, plan.troubles, { say, phaseMs });
       await endTroubles(world);
       say('nothing goes wrong any more');
       const quiet = await untilQuiet(world);
@@ -127,7 +128,7 @@ async function playPhases(
   world: World,
   story: Story,
   troubles: readonly Trouble[],
-  say: (text: string) => void,
+  { say, phaseMs }: { say: (text: string) => void; phaseMs: number },
 ): Promise<Finding[]> {
   const failures: Finding[] = [];
   const going: Promise<void>[] = [];
@@ -137,7 +138,7 @@ async function playPhases(
     say(`  ${phase.name}`);
     const own = troubles.filter((trouble) => trouble.phase === index);
     for (const trouble of own) going.push(later(world, trouble, say, failures));
-    await Promise.all([wait(phaseMs), doAll(world, phase.operations, failures)]);
+    await Promise.all([wait(phaseMs), doAll(world, phase.operations, { phaseMs, failures })]);
   }
   await Promise.all(going);
   stopChurn();
@@ -160,7 +161,11 @@ async function later(
 }
 
 /** Runs at once; the rest one after the other by a few hands, spread over the phase. */
-async function doAll(world: World, operations: readonly Operation[], failures: Finding[]): Promise<void> {
+async function doAll(
+  world: World,
+  operations: readonly Operation[],
+  { phaseMs, failures }: { phaseMs: number; failures: Finding[] },
+): Promise<void> {
   const isLong = (one: Operation) => ['overdue_run', 'rollback', 'invoice_run', 'speed'].includes(one.kind);
   const short = operations.filter((one) => !isLong(one));
   const pauseMs = (phaseMs * 0.8 * atOnce) / Math.max(1, short.length);

@@ -1,0 +1,96 @@
+import { expect } from 'chai';
+import { forbiddenRows } from '../../scripts/faults/checks.ts';
+import { planTroubles } from '../../scripts/faults/fault-plan.ts';
+import { compare } from '../../scripts/faults/snapshot.ts';
+import { aLogin, anInvoice, aSubscriber, aSubscription } from '../support/builders.ts';
+import { testDb, type TestDb } from '../support/db.ts';
+
+describe('what a story of chaos finds', () => {
+  let t: TestDb;
+  before(async () => {
+    t = await testDb();
+  });
+  after(() => t.drop());
+
+  const checksFor = async (username: string) =>
+    (await forbiddenRows(t.db, '2026-03-20')).filter((one) => one.subject === username);
+
+  async function suspended(username: string, given: { openMinor: bigint; access: string }) {
+    const subscriberId = await aSubscriber(t.db);
+    const subscriptionId = await aSubscription(t.db, { subscriberId });
+    const login = await aLogin(t.db, { subscriptionId, username });
+    await anInvoice(t.db, {
+      subscriberId,
+      subscriptionId,
+      dueOn: '2026-03-11',
+      openMinor: given.openMinor,
+      state: given.openMinor === 0n ? 'paid' : 'open',
+    });
+    await t.db('suspension').insert({
+      subscription_id: subscriptionId,
+      cause: 'overdue',
+      effect: 'block',
+      opened_at: '2026-03-15 00:00:00.000',
+      opened_by: 'schedule',
+    });
+    await t.db('access_decision').insert({
+      login_id: login.id,
+      access: given.access,
+      reason: 'invoice_overdue',
+      generation: 1,
+      access_fingerprint: 'a',
+      redial_fingerprint: 'b',
+      coa_attributes: '[]',
+      decided_at: '2026-03-15 00:00:00.000',
+      requested_by: 'test',
+    });
+    if (given.access === 'denied') {
+      await t.db('radcheck').insert({ username, attribute: 'Auth-Type', op: ':=', value: 'Reject' });
+    }
+  }
+
+  it('somebody who paid and is still suspended', async () => {
+    await suspended('paid', { openMinor: 0n, access: 'denied' });
+    expect((await checksFor('paid')).map((one) => one.check)).to.deep.equal([
+      'somebody paid-up is suspended as overdue',
+    ]);
+  });
+
+  it('somebody suspended whose access is full', async () => {
+    await suspended('lucky', { openMinor: 3000n, access: 'full' });
+    expect((await checksFor('lucky')).map((one) => one.check)).to.deep.equal([
+      'somebody suspended has full access',
+    ]);
+  });
+
+  it('nothing in somebody who owes and is denied', async () => {
+    await suspended('owes', { openMinor: 3000n, access: 'denied' });
+    expect(await checksFor('owes')).to.deep.equal([]);
+  });
+
+  it('a line that differs, one that is missing, one that should not be', () => {
+    const of = (lines: Record<string, string>) => new Map([['live lines', new Map(Object.entries(lines))]]);
+    const found = compare(
+      of({ same: '10M', slower: '10M', gone: '10M', lied: '10M' }),
+      of({ same: '10M', slower: '1M', more: '5M', lied: 'lied about 20M' }),
+    );
+    expect(found.map((one) => [one.subject, one.detail])).to.deep.equal([
+      ['slower', 'undisturbed: 10M; now: 1M'],
+      ['gone', 'undisturbed: 10M; now: not there'],
+      ['more', 'undisturbed: not there; now: 5M'],
+    ]);
+  });
+
+  it('the same troubles for the same seed, others for another', () => {
+    const stage = {
+      processes: ['web-1', 'worker-1', 'lane-1'],
+      routers: ['pop-01', 'pop-02'],
+      nodes: 1,
+      phases: 3,
+      hasDisk: true,
+      withinMs: 4000,
+    };
+    expect(planTroubles(7, stage)).to.deep.equal(planTroubles(7, stage));
+    expect(planTroubles(7, stage)).to.not.deep.equal(planTroubles(8, stage));
+  });
+});
