@@ -5,7 +5,8 @@ import { databaseNow, databaseNowPlus } from './leases.ts';
 
 /**
  * Routers that have session work due now and whose lane is free or ours, also those whose breaker is open and whose probe
- * is due. Each router is one look into an index, however much work waits.
+ * is due. Each router is one look into an index, however much work waits. Only a lane's owner claims, so where nobody
+ * owns it a claim is one that somebody lost track of (the database went away under it), and no reason to wait.
  */
 export async function routersWithDueSessions(db: Db, owner: string, limit: number): Promise<RouterId[]> {
   const now = databaseNow(db);
@@ -15,7 +16,7 @@ export async function routersWithDueSessions(db: Db, owner: string, limit: numbe
        AND (n.breaker IS NULL OR n.breaker = 'closed' OR n.probe_at <= ?)
        AND EXISTS (SELECT 1 FROM reconcile_queue q
          WHERE q.router_id = r.id AND q.kind = 'session' AND q.is_parked = 0 AND q.not_before <= ?
-           AND (q.locked_until IS NULL OR q.locked_until < ? OR n.locked_until < ?))
+           AND (q.locked_until IS NULL OR q.locked_until < ? OR n.owner IS NULL OR n.locked_until < ?))
      LIMIT ?`,
     [owner, now, now, now, now, now, limit],
   )) as unknown as [{ id: RouterId }[]];

@@ -66,7 +66,8 @@ class Lanes {
 
   constructor(deps: LaneDeps) {
     this.#deps = deps;
-    this.#leaseMs = deps.leaseMs ?? 15_000;
+    // What a lane that was killed leaves waits no longer than this; renewed three times in it.
+    this.#leaseMs = deps.leaseMs ?? 6000;
     const waitsMs = deps.waitsMs ?? [1000, 2000, 4000];
     this.#client = new CoaClient({ sourceAddress: deps.sourceAddress, waitsMs });
     this.#runnerDeps = {

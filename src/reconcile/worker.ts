@@ -26,7 +26,7 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 15_000, pollMs: 1000, pauseMs: 1000 };
+const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 6000, pollMs: 1000, pauseMs: 1000 };
 
 /**
  * Looks at login and router keys until it is stopped. Each kind has its own loop, so that a slow router never delays a

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { leaseLanes, releaseLane, saveLaneState } from '../../src/db/lanes.ts';
+import { leaseLanes, releaseLane, routersWithDueSessions, saveLaneState } from '../../src/db/lanes.ts';
+import { claim } from '../../src/db/reconcile-queue.ts';
 import { asId, type RouterId } from '../../src/domain/ids.ts';
 import { aRouter } from '../reconcile/session-support.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -31,5 +32,25 @@ describe('lanes of routers', function () {
       await Promise.all(asking);
     }
     expect(await t.db('router_lane').first('failures')).to.deep.equal({ failures: 299 });
+  });
+
+  it('routersWithDueSessions, when the owner let go of the lane and lost track of a claim, gives the router at once', async () => {
+    const [router, owner, other] = [asId<RouterId>('1'), 'a'.repeat(36), 'b'.repeat(36)];
+    await t.db('reconcile_queue').insert({
+      kind: 'session',
+      key: 7,
+      version: 1,
+      not_before: '2026-01-01 00:00:00',
+      router_id: router,
+      requested_by: 'test',
+      requested_at: '2026-01-01 00:00:00',
+    });
+    await leaseLanes(t.db, [router], { owner, ms: 60_000 });
+    expect(await claim(t.db, 'session', { limit: 5, leaseMs: 60_000, routerId: router })).to.have.lengthOf(1);
+    expect(await routersWithDueSessions(t.db, owner, 5)).to.deep.equal([]);
+    expect(await routersWithDueSessions(t.db, other, 5)).to.deep.equal([]);
+    await releaseLane(t.db, router, owner);
+    expect(await routersWithDueSessions(t.db, other, 5)).to.deep.equal([router]);
+    await t.db('reconcile_queue').del();
   });
 });
