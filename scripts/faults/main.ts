@@ -1,10 +1,11 @@
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { dataRoot } from '../servers/place.ts';
 import { type Database, oneMariaDb } from './database.ts';
 import type { Finding } from './findings.ts';
 import type { IspSize } from './isp.ts';
-import { closePlace, openPlace } from './place.ts';
+import { openPlace } from './place.ts';
 import { type StoryName, storyNames, type StorySize } from './plan.ts';
 import { clockOff } from './processes.ts';
 import { type Outcome, Stories } from './stories.ts';
@@ -67,20 +68,32 @@ export async function playSeeds(
   folder: string,
   say: (text: string) => void,
 ): Promise<Outcome[]> {
-  const place = await openPlace(join(folder, 'place'), database, call.isp, say);
-  const stories = new Stories(place, { ...call, name: call.story, say });
   const outcomes: Outcome[] = [];
+  let stories: Stories | undefined;
+  const close = async () => {
+    await stories?.close();
+    await database.stop();
+    database.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const interrupted = () => void close().finally(() => process.exit(130));
+  for (const signal of signals) process.once(signal, interrupted);
   try {
+    const place = await openPlace(join(folder, 'place'), database, call.isp, say);
+    stories = new Stories(place, { ...call, name: call.story, say });
     for (const seed of call.seeds) {
       const outcome = await stories.play(seed);
       outcomes.push(outcome);
       say(summaryOf(outcome));
     }
   } finally {
-    await closePlace(place);
+    for (const signal of signals) process.off(signal, interrupted);
+    await close();
   }
   return outcomes;
 }
+
+const signals = ['SIGINT', 'SIGTERM'] as const;
 
 function summaryOf(outcome: Outcome): string {
   const { seed, findings, troubles, kills, commitsStruck, repeats, accounted, seconds, quietSeconds } =

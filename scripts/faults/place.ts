@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenForWake } from '../../src/adapters/wake.ts';
 import { type App, openApp } from '../../src/app.ts';
@@ -64,12 +63,6 @@ export async function openPlace(
     await database.stop();
     database.save();
   }
-}
-
-export async function closePlace(place: Place): Promise<void> {
-  await place.database.stop();
-  place.database.remove();
-  rmSync(place.folder, { recursive: true, force: true });
 }
 
 export function portOf(database: Database): number {

@@ -46,6 +46,7 @@ export class Stories {
   readonly #place: Place;
   readonly #options: StoryOptions;
   readonly #usual = new Map<number, Snapshot>();
+  #world: World | undefined;
 
   constructor(place: Place, options: StoryOptions) {
     this.#place = place;
@@ -69,10 +70,22 @@ export class Stories {
     return this.#playDisturbed(seed, story, plan, usual);
   }
 
+  /** Ends what is being played. */
+  async close(): Promise<void> {
+    await this.#world?.close();
+    this.#world = undefined;
+  }
+
+  async #open(isClockOff: boolean, killsCounters: boolean): Promise<World> {
+    const { say } = this.#options;
+    this.#world = await openWorld(this.#place, { isClockOff, killsCounters, say });
+    return this.#world;
+  }
+
   async #playUndisturbed(variant: number, story: Story): Promise<Snapshot> {
     const { say, phaseMs } = this.#options;
     say(`story ${variant}, undisturbed`);
-    const world = await openWorld(this.#place, { isClockOff: false, killsCounters: false, say });
+    const world = await this.#open(false, false);
     try {
       const failures = await playPhases(world, story, [], { say, phaseMs });
       const quiet = await untilQuiet(world);
@@ -83,7 +96,7 @@ export class Stories {
       }
       return await takeSnapshot(world, story);
     } finally {
-      await world.close();
+      await this.close();
     }
   }
 
@@ -91,7 +104,7 @@ export class Stories {
     const { say, phaseMs } = this.#options;
     const startedAt = performance.now();
     say(`seed ${seed}${plan.isClockOff ? ', one host two seconds ahead' : ''}`);
-    const world = await openWorld(this.#place, { isClockOff: plan.isClockOff, killsCounters: true, say });
+    const world = await this.#open(plan.isClockOff, true);
     try {
       const failures = await playPhases(world, story, plan.troubles, { say, phaseMs });
       await endTroubles(world);
@@ -118,7 +131,7 @@ export class Stories {
         quietSeconds: quiet.ms / 1000,
       };
     } finally {
-      await world.close();
+      await this.close();
     }
   }
 }
