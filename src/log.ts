@@ -26,7 +26,9 @@ function safe(name: string, value: unknown, depth: number): unknown {
   if (secretKeys.test(name)) return '[hidden]';
   if (typeof value === 'bigint') return value.toString();
   if (value instanceof Error) return describeError(value);
-  if (value === null || typeof value !== 'object' || value instanceof Date || depth > 4) return value;
+  if (value === null || typeof value !== 'object' || value instanceof Date) return value;
+  // Nothing of ours is so deep, and further down nobody would have looked for a secret.
+  if (depth > 4) return '[deep]';
   if (Array.isArray(value)) return value.map((item) => safe('', item, depth + 1));
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, safe(key, item, depth + 1)]));
 }

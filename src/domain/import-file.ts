@@ -39,13 +39,16 @@ export interface RowFault {
   readonly rule: string;
 }
 
+const namedMost = 20;
+
 /** What is wrong with the first line, in sentences; nothing where it can be read. */
 export function headerFaults(header: readonly string[]): string[] {
   const names = header.map(columnName);
   const known = [...importColumns.map((one) => one.column), remarkColumn];
   const missing = importColumns.filter((one) => one.isRequired && !names.includes(one.column));
-  const unknown = names.filter((name) => !known.includes(name));
-  const repeated = names.filter((name, index) => names.indexOf(name) !== index);
+  // A file may have tens of thousands of columns: a few of them are enough to say so.
+  const unknown = names.filter((name) => !known.includes(name)).slice(0, namedMost);
+  const repeated = known.filter((name) => names.indexOf(name) !== names.lastIndexOf(name));
   return [
     ...missing.map((one) => `Column ${one.column} is missing.`),
     ...unknown.map((name) =>
@@ -75,14 +78,19 @@ export function delimiterOf(firstLine: string): ',' | ';' | '\t' {
  */
 export function readCell(field: string, text: string): string {
   if (field === 'password') return text;
-  return text.trim().replace(/^'(?=[=+\-@])/, '');
+  return disarmed(text.trim()).trim();
+}
+
+/** Without the apostrophe that a writer of CSV puts before what a spreadsheet would run, full-width signs too. */
+export function disarmed(text: string): string {
+  return text.replace(/^'(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/, '');
 }
 
 /** What is wrong with a cell whatever it is for: bytes that are no text, and text that a spreadsheet would run. */
 export function cellFault(field: string, text: string): string | null {
   if (text.includes('\uFFFD')) return 'has bytes that are not UTF-8: save the file as CSV UTF-8';
   const isText = ['name', 'street', 'email', 'package', 'billingProfile'].includes(field);
-  if (isText && /^[=+\-@]/.test(text))
+  if (isText && /^[=+\-@\uff1d\uff0b\uff0d\uff20]/.test(text))
     return 'must not begin with = + - or @, which a spreadsheet would run as a formula';
   return null;
 }

@@ -51,6 +51,8 @@ function ipv6Text(bits: bigint): string {
 
 /** RFC 5952 spelling. Throws RangeError for anything that is not an IPv6 address. */
 export function canonicalIpv6(text: string): string {
+  // What closes the bracket would be read as the rest of an address of the web.
+  if (!/^[0-9A-Fa-f:.]+$/.test(text)) throw new RangeError('not an IPv6 address');
   try {
     return new URL(`http://[${text}]/`).hostname.slice(1, -1);
   } catch {

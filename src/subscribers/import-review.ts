@@ -183,7 +183,8 @@ export function newSubscriberOf(
   for (const { column, field, isRequired } of importColumns) {
     const text = readCell(field, cells[column] ?? '');
     if (text === '' && !isRequired) continue;
-    if (field === 'simultaneousUse') given[field] = Number(text);
+    // What is no number breaks the command's rule for it; Number() alone would take 0x10 and 1e1.
+    if (field === 'simultaneousUse') given[field] = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
     else if (field === 'price') {
       try {
         given['priceOverrideMinor'] = parseMinor(text, exponent);

@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream';
-import { CsvError, parse } from 'csv-parse';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import {
@@ -19,14 +17,14 @@ import {
 import { chunksOf, inTransaction, isPassing } from '../db/knex.ts';
 import { readSettings } from '../db/settings.ts';
 import { abandonedWork, claimWork, keepWork, releaseWork } from '../db/work-leases.ts';
-import { columnName, delimiterOf, headerFaults, type RowFault } from '../domain/import-file.ts';
+import { columnName } from '../domain/import-file.ts';
 import { AppError, invalid, notFound } from '../errors.ts';
 import { describeError } from '../log.ts';
 import { generatePassword } from './fields.ts';
 import { type Cells, createReviewer, newSubscriberOf } from './import-review.ts';
+import { type RawRow, rowsOf } from './import-rows.ts';
 import { addSubscriber } from './register.ts';
 
-const rowsMax = 50_000;
 const batchSize = 40;
 const atOnce = 4;
 const typedMax = 7000;
@@ -46,7 +44,6 @@ export async function reviewImport(
   ctx: CommandContext,
   file: { name: string; bytes: Buffer },
 ): Promise<{ jobId: string }> {
-  checkBytes(file.bytes);
   const reviewer = await createReviewer(ctx.db, ctx.clock.now());
   return ctx.db.transaction(async (trx) => {
     const jobId = await insertImportJob(trx, {
@@ -68,92 +65,6 @@ export async function reviewImport(
     await setImportCounts(trx, jobId, counts);
     return { jobId };
   });
-}
-
-function checkBytes(bytes: Buffer): void {
-  if (bytes.length === 0) throw invalid('file', 'is empty');
-  const [first, second] = bytes;
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
-    throw invalid('file', 'is UTF-16: save it as CSV UTF-8');
-  if (bytes.includes(0)) throw invalid('file', 'is not a text file: save the sheet as CSV UTF-8');
-}
-
-interface RawRow {
-  line: number;
-  cells: Cells;
-  faults: RowFault[];
-}
-
-/** The rows below the first line, five hundred at a time, each with the line where it ends. */
-async function* rowsOf(bytes: Buffer): AsyncGenerator<RawRow[]> {
-  const firstLine = bytes.subarray(0, 4000).toString('utf8').split(/\r?\n/)[0] ?? '';
-  const broken: RawRow[] = [];
-  const parser = Readable.from([bytes]).pipe(
-    parse({
-      bom: true,
-      delimiter: delimiterOf(firstLine),
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      max_record_size: 100_000,
-      skip_records_with_error: true,
-      on_skip: (error, raw) => {
-        const line = Number((error as { lines?: number } | undefined)?.lines ?? 0);
-        const rule = 'has a quotation mark out of place, so that it cannot be read';
-        broken.push({ line, cells: { name: (raw ?? '').slice(0, 500) }, faults: [{ column: 'name', rule }] });
-        return undefined;
-      },
-    }),
-  );
-  let header: string[] | null = null;
-  let rows: RawRow[] = [];
-  let last = 1;
-  let total = 0;
-  for await (const { record, info } of readAll(parser)) {
-    if (header === null) {
-      const faults = headerFaults(record);
-      if (faults.length > 0) throw invalid('file', faults.slice(0, 10).join(' '));
-      header = record.map(columnName);
-      continue;
-    }
-    last = Math.max(last + 1, info.lines);
-    rows.push(rowFrom(header, record, last));
-    if (++total > rowsMax) throw invalid('file', `has more than ${rowsMax} rows: split it`);
-    if (rows.length >= 500) {
-      yield rows;
-      rows = [];
-    }
-  }
-  if (header === null) throw invalid('file', 'has no first line with the names of its columns');
-  yield rows;
-  // A line of its own for each, behind the others: where it is in the file cannot always be told.
-  if (broken.length > 0) yield broken.map((row, index) => ({ ...row, line: last + 1 + index }));
-}
-
-async function* readAll(
-  parser: AsyncIterable<unknown>,
-): AsyncGenerator<{ record: string[]; info: { lines: number } }> {
-  try {
-    for await (const one of parser) yield one as { record: string[]; info: { lines: number } };
-  } catch (error) {
-    if (error instanceof CsvError) throw invalid('file', 'has a quotation mark that is never closed');
-    throw error;
-  }
-}
-
-function rowFrom(header: readonly string[], record: readonly string[], line: number): RawRow {
-  const cells = Object.fromEntries(header.map((name, index) => [name, record[index] ?? '']));
-  const more = record.slice(header.length).filter((cell) => cell.trim() !== '');
-  const faults =
-    more.length === 0
-      ? []
-      : [
-          {
-            column: header.at(-1) ?? '',
-            rule: `is followed by ${more.length} cells too many: is a comma not in quotation marks?`,
-          },
-        ];
-  return { line, cells, faults };
 }
 
 function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<ImportRow, 'subscriberId'> {

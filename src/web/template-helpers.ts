@@ -106,18 +106,28 @@ function grouped(text: string): string {
   return fraction === undefined ? spaced : `${spaced}.${fraction}`;
 }
 
+/** Made once a zone: making one takes longer than the rest of a page. */
+const exactFormats = new Map<string, Intl.DateTimeFormat>();
+
 function exactTime(at: Date, zone: string): string {
-  return new Intl.DateTimeFormat('en-GB', {
-    timeZone: zone,
-    year: 'numeric',
-    month: 'short',
-    day: 'numeric',
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
-    timeZoneName: 'short',
-  }).format(at);
+  let format = exactFormats.get(zone);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-GB', {
+      timeZone: zone,
+      year: 'numeric',
+      month: 'short',
+      day: 'numeric',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      timeZoneName: 'short',
+    });
+    exactFormats.set(zone, format);
+  }
+  return format.format(at);
 }
+
+const relative = new Intl.RelativeTimeFormat('en', { numeric: 'always' });
 
 /** `3 minutes ago`, `in 2 hours`, `just now`. */
 export function ago(at: Date, now: Date): string {
@@ -134,7 +144,7 @@ export function ago(at: Date, now: Date): string {
       ['year', 31_557_600],
     ] as const
   ).findLast(([, lengthSeconds]) => size >= lengthSeconds) ?? ['second', 1];
-  return new Intl.RelativeTimeFormat('en', { numeric: 'always' }).format(Math.trunc(seconds / length), unit);
+  return relative.format(Math.trunc(seconds / length), unit);
 }
 
 function withUnit(value: number, step: number, units: readonly string[]): string {

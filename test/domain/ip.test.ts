@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import {
+  canonicalIpv6,
   ipv4ToNumber,
   numberToIpv4,
   parseDelegatedPrefix,
@@ -51,5 +52,12 @@ describe('addresses', () => {
     ]) {
       expect(() => parseDelegatedPrefix(text), text).to.throw(RangeError);
     }
+  });
+
+  it('canonicalIpv6, of what only looks like an address inside of a URL, throws', () => {
+    for (const text of ['::1]/@evil.example/', '::1]:80/[', '::1]#', 'fe80::1%eth0', '1.2.3.4', '']) {
+      expect(() => canonicalIpv6(text), text).to.throw(RangeError);
+    }
+    expect(canonicalIpv6('2001:0DB8::0:1')).to.equal('2001:db8::1');
   });
 });

@@ -212,6 +212,76 @@ describe('importing subscribers', function () {
     expect((await jobOf(location))['state']).to.equal('cancelled');
   });
 
+  it('a form that ends in the middle of its file, or names no boundary, is refused and the server lives', async () => {
+    const page = await noc.get('/subscribers/import');
+    const csrf = /name="_csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '';
+    const head = `--x\r\nContent-Disposition: form-data; name="_csrf"\r\n\r\n${csrf}\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n`;
+    const send = (type: string, body: string) =>
+      fetch(`${web.url}/subscribers/import`, {
+        method: 'POST',
+        body,
+        redirect: 'manual',
+        headers: { 'content-type': type, cookie: [...noc.cookies].map((pair) => pair.join('=')).join('; ') },
+      });
+    for (const [type, body] of [
+      ['multipart/form-data; boundary=x', `${head}name,username`],
+      ['multipart/form-data; boundary=x', head],
+      ['multipart/form-data; boundary=x', '--x\r\nContent-Dispo'],
+      ['multipart/form-data; boundary=y', `${head}name,username\r\n--x--\r\n`],
+      ['multipart/form-data', `${head}name,username\r\n--x--\r\n`],
+    ] as const) {
+      const answer = await send(type, body);
+      expect(answer.status, `${type} ${body.slice(-20)}`).to.equal(400);
+      expect(await answer.text()).to.include('did not arrive whole');
+    }
+    expect((await noc.get('/subscribers/import')).status).to.equal(200);
+  });
+
+  it('a password that begins like a formula, comes back from the file of bad rows as it was', async () => {
+    const columns = 'name,username,package,billing_profile,password';
+    const { location } = await upload(
+      `${columns}\nFormula,formula1,Nope,block,=2+2\nFormula,formula2,Nope,block,-x`,
+    );
+    const bad = (await noc.get(`${location}/bad.csv`)).text;
+    expect(bad).to.include("'=2+2");
+    const mended = await upload(bad.replaceAll('Nope', 'Home 50'));
+    await start(mended.location);
+    expect(await jobOf(mended.location)).to.include({ imported_count: 2, bad_count: 0 });
+    const rows = await web.t.db('login').where('username', 'like', 'formula%').orderBy('username');
+    const passwords = (rows as { id: string; secret: Buffer }[]).map((row) =>
+      web.app.vault.open(`login.secret:${row.id}`, row.secret),
+    );
+    expect(passwords).to.deep.equal(['=2+2', '-x']);
+  });
+
+  it('a row with a quotation mark out of place, takes no row behind it along', async () => {
+    const columns = 'name,username,package,billing_profile,password';
+    const good = ['quote1', 'quote2', 'quote3'].map((name) => `"${name}",${name},Home 50,block,`);
+    const { location } = await upload(
+      [columns, '"A"b,quote4,Home 50,block,canary-pw', ...good, 'C,"x"y,Home 50,block,'].join('\n'),
+    );
+    expect(await jobOf(location)).to.include({ good_count: 3, bad_count: 2 });
+    const page = (await noc.get(location)).text;
+    expect(page).to.include('has a quotation mark out of place').and.not.include('canary-pw');
+  });
+
+  it('more rows than a file may have, broken ones counted, are refused', async () => {
+    const { text } = await upload(`${header}\n${'"a"b\n'.repeat(50_001)}`);
+    expect(text).to.include('has more than 50000 rows');
+  });
+
+  it('a number that only a program would write, is refused', async () => {
+    const columns = 'name,username,package,billing_profile,simultaneous_use';
+    const { location } = await upload(`${columns}\nHex,hex1,Home 50,block,0x10\nExp,exp1,Home 50,block,1e1`);
+    expect(await jobOf(location)).to.include({ good_count: 0, bad_count: 2 });
+  });
+
+  it('tens of thousands of columns, are refused at once', async () => {
+    const many = Array.from({ length: 15_000 }, (_, n) => `c${n}`).join(',');
+    const { text } = await upload(`${many}\nx\n`);
+    expect(text).to.include('Column name is missing').and.include('Column c0 is not known');
+  });
+
   it('with a forged token, or by somebody who may not, is refused', async () => {
     const form = new FormData();
     form.set('_csrf', 'forged');
