@@ -39,6 +39,13 @@ export async function carryOut(world: World, trouble: Trouble): Promise<void> {
       node?.thaw();
       return;
     }
+    case 'database_split': {
+      const node = world.place.database.nodes[trouble.node];
+      await node?.isolate?.();
+      await wait(trouble.ms);
+      await node?.rejoin?.();
+      return;
+    }
     case 'disk_full':
       return fillDisk(world, trouble.ms);
     case 'radius_kill':

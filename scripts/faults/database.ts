@@ -18,6 +18,11 @@ export interface DatabaseNode {
   /** SIGSTOP: it keeps its connections and its locks, and answers nothing. */
   freeze(): void;
   thaw(): void;
+  /** Of a cluster: whether it is part of it by now, as the health check of a proxy finds out. */
+  isServing?(): boolean;
+  /** Of a cluster: cuts it off from the other nodes, and mends that. */
+  isolate?(): Promise<void>;
+  rejoin?(): Promise<void>;
 }
 
 /**

@@ -15,6 +15,7 @@ export type Trouble = { readonly phase: number; readonly atMs: number } & (
   | { readonly kind: 'freeze'; readonly process: string; readonly ms: number }
   | { readonly kind: 'database_kill'; readonly node: number; readonly downMs: number }
   | { readonly kind: 'database_freeze'; readonly node: number; readonly ms: number }
+  | { readonly kind: 'database_split'; readonly node: number; readonly ms: number }
   | { readonly kind: 'disk_full'; readonly ms: number }
   | { readonly kind: 'radius_kill'; readonly downMs: number }
   | { readonly kind: 'router'; readonly router: string; readonly fault: RouterFault; readonly ms: number }
@@ -61,6 +62,10 @@ export function planTroubles(seed: number, stage: Stage): TroublePlan {
     });
   }
   const node = dice.between(0, stage.nodes - 1);
+  if (stage.nodes > 1) {
+    troubles.push(atNode(dice, seed, { ...when(), node }));
+    return { troubles: troubles.sort(byTime), isClockOff: seed % 2 === 0 };
+  }
   switch (seed % 4) {
     case 0:
       troubles.push({ ...when(), kind: 'database_kill', node, downMs: dice.between(0, 4000) });
@@ -75,6 +80,13 @@ export function planTroubles(seed: number, stage: Stage): TroublePlan {
       if (stage.hasDisk) troubles.push({ ...when(), kind: 'disk_full', ms: dice.between(1500, 6000) });
   }
   return { troubles: troubles.sort(byTime), isClockOff: seed % 2 === 0 };
+}
+
+/** A cluster loses a node in every story: it dies, stands still, or is cut off from the others. */
+function atNode(dice: Dice, seed: number, at: { phase: number; atMs: number; node: number }): Trouble {
+  if (seed % 3 === 0) return { ...at, kind: 'database_kill', downMs: dice.between(0, 8000) };
+  if (seed % 3 === 1) return { ...at, kind: 'database_freeze', ms: dice.between(1000, 20_000) };
+  return { ...at, kind: 'database_split', ms: dice.between(3000, 15_000) };
 }
 
 function atCommit(dice: Dice, stage: Stage, when: { phase: number; atMs: number }): Trouble {
@@ -136,6 +148,8 @@ export function troubleText(trouble: Trouble): string {
       return `kill -9 of the database (node ${trouble.node + 1}), again after ${trouble.downMs} ms`;
     case 'database_freeze':
       return `the database (node ${trouble.node + 1}) stands still for ${trouble.ms} ms`;
+    case 'database_split':
+      return `node ${trouble.node + 1} of the database is cut off for ${trouble.ms} ms`;
     case 'disk_full':
       return `the database's disk is full for ${trouble.ms} ms`;
     case 'radius_kill':

@@ -1,19 +1,21 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { dataRoot } from '../servers/place.ts';
+import { dataRoot, makeFolder } from '../servers/place.ts';
 import { type Database, oneMariaDb } from './database.ts';
 import type { Finding } from './findings.ts';
+import { galeraDatabase } from './galera-database.ts';
 import type { IspSize } from './isp.ts';
 import { openPlace } from './place.ts';
 import { type StoryName, storyNames, type StorySize } from './plan.ts';
 import { clockOff } from './processes.ts';
 import { type Outcome, Stories } from './stories.ts';
 
-const usage = `usage: scripts/chaos [--seeds N | --seed S] [--from S] [--story ${storyNames.join('|')}] [--short]
+const usage = `usage: scripts/chaos [--seeds N | --seed S] [--from S] [--story ${storyNames.join('|')}] [--short] [--galera]
 
 Plays N seeds (50): each is a story of an ISP under which things go wrong, and ends by comparing everything with the same
-story undisturbed. --from begins at another seed than 1; --seed plays one again. --short takes a small ISP.`;
+story undisturbed. --from begins at another seed than 1; --seed plays one again. --short takes a small ISP.
+--galera plays them over a cluster of three nodes, one of which dies, freezes or is cut off in each story.`;
 
 const startedAt = performance.now();
 const whole = {
@@ -36,6 +38,7 @@ export interface Call {
   readonly size: StorySize;
   readonly variants: number;
   readonly phaseMs: number;
+  readonly isGalera?: boolean;
 }
 
 export function readCall(args: readonly string[]): Call | undefined {
@@ -47,6 +50,7 @@ export function readCall(args: readonly string[]): Call | undefined {
       from: { type: 'string', default: '1' },
       story: { type: 'string', default: 'everything' },
       short: { type: 'boolean', default: false },
+      galera: { type: 'boolean', default: false },
     },
   });
   const story = storyNames.find((name) => name === values.story);
@@ -58,7 +62,7 @@ export function readCall(args: readonly string[]): Call | undefined {
       ? Array.from({ length: Number(values.seeds) }, (_, index) => from + index)
       : [Number(values.seed)];
   const { isp, story: size, variants, phaseMs } = values.short ? short : whole;
-  return { seeds, story, isp, size, variants, phaseMs };
+  return { seeds, story, isp, size, variants, phaseMs, isGalera: values.galera };
 }
 
 /** Plays the seeds over a database; gives what became of each. */
@@ -131,8 +135,9 @@ async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const folder = join(dataRoot(), `chaos-${process.pid}`);
-  const database = await oneMariaDb(join(folder, 'database'));
-  if (database.disk === undefined)
+  const at = makeFolder(join(folder, 'database'), undefined);
+  const database = call.isGalera ? galeraDatabase(at) : await oneMariaDb(at);
+  if (database.disk === undefined && !call.isGalera)
     say('not root: the disk cannot be filled, those seeds go without that trouble');
   if (clockOff(2) === undefined)
     say('libfaketime is not installed: all hosts have one clock (apt-get install faketime)');

@@ -20,7 +20,9 @@ export interface Observer {
 const patienceMs = 120_000;
 
 export async function openObserver(database: Database): Promise<Observer> {
-  const wire = new Wire(() => database.nodes.map((node) => node.port));
+  const wire = new Wire(() =>
+    database.nodes.filter((node) => node.isServing?.() !== false).map((node) => node.port),
+  );
   const db = openDb(addressOf(database, await wire.listen()), { poolMax: 3 });
   const ask = async <T>(question: (from: Knex) => Promise<T>): Promise<T> => {
     const end = performance.now() + patienceMs;

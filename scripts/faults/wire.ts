@@ -15,8 +15,9 @@ export interface CommitFault {
 /** A process's own way to the database. Counts COMMITs, and can strike at one; follows a cluster to a living node. */
 export class Wire {
   readonly #ports: () => readonly number[];
-  readonly #server: Server;
+  readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
+  readonly #isUpstream = new WeakSet<Socket>();
   #fault: { fault: CommitFault; left: number } | undefined;
   #struck = 0;
   commits = 0;
@@ -24,26 +25,36 @@ export class Wire {
   /** `ports`: the nodes in the order in which they are tried. */
   constructor(ports: () => readonly number[]) {
     this.#ports = ports;
-    this.#server = createServer({ noDelay: true }, (client) => {
+  }
+
+  /** Gives the port on loopback that the process is told. With `to`, it leads to that node alone. */
+  listen(to?: () => number): Promise<number> {
+    const ports = to === undefined ? this.#ports : () => [to()];
+    const server = createServer({ noDelay: true }, (client) => {
       this.#sockets.add(client);
       client.on('error', () => undefined);
       client.on('close', () => this.#sockets.delete(client));
       client.pause();
-      this.#reach([...this.#ports()], (server) => {
-        if (server === undefined) client.destroy();
-        else this.#join(client, server);
+      this.#reach([...ports()], (reached) => {
+        if (reached === undefined) client.destroy();
+        else this.#join(client, reached);
+      });
+    });
+    this.#servers.push(server);
+    return new Promise((resolve) => {
+      server.listen(0, '127.0.0.1', () => {
+        const at = server.address();
+        resolve(typeof at === 'object' && at !== null ? at.port : 0);
       });
     });
   }
 
-  /** Gives the port on loopback that the process is told. */
-  listen(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#server.listen(0, '127.0.0.1', () => {
-        const at = this.#server.address();
-        resolve(typeof at === 'object' && at !== null ? at.port : 0);
-      });
-    });
+  /** Breaks connections to nodes other than these, as a proxy does when it marks one down. */
+  keepTo(ports: readonly number[]): void {
+    for (const socket of this.#sockets) {
+      const port = socket.remotePort;
+      if (this.#isUpstream.has(socket) && port !== undefined && !ports.includes(port)) socket.destroy();
+    }
   }
 
   /** Strikes at the next COMMIT but `skips`. One at a time: a newer takes the place of an older that did not strike. */
@@ -65,9 +76,10 @@ export class Wire {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.cut();
-    return new Promise((resolve) => this.#server.close(() => resolve()));
+    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    await Promise.all(closed);
   }
 
   #reach(ports: number[], reached: (server: Socket | undefined) => void): void {
@@ -87,6 +99,7 @@ export class Wire {
 
   #join(client: Socket, server: Socket): void {
     this.#sockets.add(server);
+    this.#isUpstream.add(server);
     server.on('error', () => undefined);
     server.on('close', () => {
       this.#sockets.delete(server);

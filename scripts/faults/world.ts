@@ -12,7 +12,8 @@ import { type LabSide, openLab } from './lab-side.ts';
 import { type Observer, openObserver } from './observer.ts';
 import { databaseName, type Place, radiusPassword, statusSecret } from './place.ts';
 import { clockOff, endAll, type ProcessSpec, RoleProcess } from './processes.ts';
-import { Wire } from './wire.ts';
+import { Ways } from './ways.ts';
+import type { Wire } from './wire.ts';
 
 /** Everything that runs in one story: the database as it was kept, FreeRADIUS, Sluice's processes, the lab. */
 export interface World {
@@ -61,25 +62,19 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
   makeFolder(logs, undefined);
   database.restore();
   await database.start();
-  const nodePorts = () => database.nodes.map((node) => node.port);
-  const wires: Wire[] = [];
-  const newWire = async (): Promise<[Wire, number]> => {
-    const wire = new Wire(nodePorts);
-    wires.push(wire);
-    return [wire, await wire.listen()];
-  };
-  const radius = await openRadius(place, await newWire());
+  const ways = new Ways(database);
+  const radius = await openRadius(place, await ways.proxied());
   const envs = new Map<string, NodeJS.ProcessEnv>();
   const processes = new Map<string, RoleProcess>();
   const offB = options.isClockOff ? (clockOff(2) ?? {}) : {};
   for (const [name, role, host] of roster) {
-    const [wire, port] = await newWire();
+    const [wire, databaseEnv] = await ways.own();
     const webPort = place.ports.web[name === 'web-2' ? 1 : 0];
     const env = {
       ...place.env,
       ...(host === 'host-b' ? offB : {}),
       ...(role === 'radius-agent' ? radius.agentEnvironment() : {}),
-      SLUICE_DB_PORT: String(port),
+      ...databaseEnv,
       SLUICE_HOST: host,
       SLUICE_WEB_PORT: String(webPort),
     };
@@ -87,8 +82,8 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
     const spec: ProcessSpec = { name, role, host, env };
     processes.set(name, new RoleProcess(spec, wire, logs, options.say));
   }
-  const [, counterPort] = await newWire();
-  envs.set('counter', { ...place.env, SLUICE_DB_PORT: String(counterPort), SLUICE_HOST: 'host-a' });
+  const [, counterEnv] = await ways.own();
+  envs.set('counter', { ...place.env, ...counterEnv, SLUICE_HOST: 'host-a' });
   const lab = await openLab(place.isp, place.ports);
   const observer = await openObserver(database);
   const urls = place.ports.web.map((port) => `http://127.0.0.1:${port}`);
@@ -110,7 +105,7 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
       await endAll([...processes.values()]);
       await radius.end();
       await observer.close();
-      await Promise.all(wires.map((wire) => wire.close()));
+      await ways.close();
       await database.stop();
     },
   };

@@ -129,7 +129,8 @@ export class GaleraCluster {
   }
 
   thaw(n: number): void {
-    signal(this.#pidOf(n), 'SIGCONT');
+    const pid = this.pid(n);
+    if (pid !== undefined) signal(pid, 'SIGCONT');
   }
 
   /** Cuts a node off from the others: both sides see a network that split, and one node is no majority. */
