@@ -14,6 +14,8 @@ export interface BigIspOptions extends BigIspSize {
   readonly say?: (text: string) => void;
   /** Builds the indexes of the biggest tables after the rows: quicker for millions, slower for thousands. */
   readonly isIndexedLast?: boolean;
+  /** These tables only: the caller fills the others itself. */
+  readonly only?: readonly string[];
 }
 
 /**
@@ -22,7 +24,6 @@ export interface BigIspOptions extends BigIspSize {
  * plans only.
  */
 export async function fillBigIsp(options: BigIspOptions): Promise<void> {
-  const { db } = options;
   const tables = [
     ...catalogueRows(options),
     ...peopleRows(options),
@@ -30,8 +31,23 @@ export async function fillBigIsp(options: BigIspOptions): Promise<void> {
     ...documentRows(options),
     ...runRows(options),
     ...networkRows(options),
-  ];
-  const indexes = options.isIndexedLast === true ? await dropIndexes(db) : [];
+  ].filter(({ table }) => options.only?.includes(table) ?? true);
+  await fillTables(tables, options);
+}
+
+export interface Rows {
+  readonly table: string;
+  readonly sql: string;
+}
+
+/** Runs the statements, each without the checks of keys that are right anyway, and says how long each took. */
+export async function fillTables(
+  tables: readonly Rows[],
+  options: Pick<BigIspOptions, 'db' | 'say' | 'isIndexedLast'>,
+): Promise<void> {
+  const { db } = options;
+  const names = [...new Set(tables.map(({ table }) => table))];
+  const indexes = options.isIndexedLast === true ? await dropIndexes(db, names) : [];
   for (const { table, sql } of tables) {
     const startedAt = performance.now();
     await db.transaction(async (trx) => {
@@ -50,18 +66,12 @@ export async function fillBigIsp(options: BigIspOptions): Promise<void> {
     say(options, `indexes of ${table}`, startedAt);
   }
   const startedAt = performance.now();
-  const names = [...new Set(tables.map(({ table }) => table))];
   for (const name of names) await db.raw(`ANALYZE TABLE ${name}`);
   say(options, 'statistics', startedAt);
 }
 
-function say(options: BigIspOptions, what: string, startedAt: number): void {
+function say(options: Pick<BigIspOptions, 'say'>, what: string, startedAt: number): void {
   options.say?.(`${what}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
-}
-
-interface Rows {
-  readonly table: string;
-  readonly sql: string;
 }
 
 function rows(table: string, columns: string, select: string, count: number): Rows {
@@ -363,17 +373,13 @@ interface Indexes {
   readonly clauses: readonly string[];
 }
 
-/** Takes the plain indexes off the tables that no other table points at, and says how to make them again. */
-async function dropIndexes(db: Knex): Promise<Indexes[]> {
+/** Tables that no other table points at. */
+const indexedLast = ['radacct', 'activity', 'radpostauth', 'enforcement', 'subscriber_term', 'access_change'];
+
+/** Takes the plain indexes off those of the tables that no other table points at, and says how to make them again. */
+async function dropIndexes(db: Knex, tables: readonly string[]): Promise<Indexes[]> {
   const result: Indexes[] = [];
-  for (const table of [
-    'radacct',
-    'activity',
-    'radpostauth',
-    'enforcement',
-    'subscriber_term',
-    'access_change',
-  ]) {
+  for (const table of indexedLast.filter((name) => tables.includes(name))) {
     const [created] = (await db.raw(`SHOW CREATE TABLE ${table}`)) as unknown as [
       { 'Create Table': string }[],
     ];

@@ -51,37 +51,85 @@ export async function saveDecisions(trx: Trx, decided: readonly Decided[], at: D
   const sorted = [...decided].sort((a, b) => Number(BigInt(a.loginId) - BigInt(b.loginId)));
   let count = 0;
   for (const chunk of chunksOf(sorted, 500)) {
-    const stored = await decisionsOf(
+    const stored = await storedRows(
       trx,
       chunk.map((one) => one.loginId),
     );
-    const changed = chunk
-      .map((one) => ({ one, before: stored.get(one.loginId), row: rowOf(one, stored.get(one.loginId), at) }))
-      .filter(({ row, before }) => before === undefined || differs(row, before));
+    const changed = chunk.flatMap((one) => {
+      const before = stored.get(one.loginId);
+      const row = rowOf(one, before, at);
+      return before === undefined || differs(row, before) ? [{ row, before }] : [];
+    });
     if (changed.length === 0) continue;
     count += changed.length;
-    await trx('access_decision')
-      .insert(changed.map(({ row }) => row))
-      .onConflict('login_id')
-      .merge();
-    const history = changed.filter(
-      ({ row, before }) => row.generation !== before?.generation.toString() || row.reason !== before.reason,
+    await putRows(
+      trx,
+      changed.map(({ row }) => row),
     );
-    if (history.length > 0) await trx('access_change').insert(history.map(historyRow));
+    const history = changed.filter(
+      ({ row, before }) => row.generation !== before?.generation || row.reason !== before.reason,
+    );
+    await appendHistory(trx, history);
   }
   return count;
 }
 
-function historyRow({ row, before }: { row: DecisionRow; before: StoredDecision | undefined }) {
-  return {
-    login_id: row.login_id,
-    at: row.decided_at,
-    from_access: before?.access ?? null,
-    to_access: row.access,
-    reason: row.reason,
-    generation: row.generation,
-    requested_by: row.requested_by,
-  };
+type StoredRow = Omit<DecisionRow, 'decided_at' | 'requested_by'>;
+
+/** As text: most of it is compared and nothing more. */
+async function storedRows(trx: Trx, loginIds: readonly LoginId[]): Promise<Map<LoginId, StoredRow>> {
+  const [rows = []]: StoredRow[][] = await trx.raw(
+    `SELECT login_id, access, reason, rate_limit, review_at, generation, access_fingerprint, redial_fingerprint,
+       coa_attributes FROM access_decision WHERE login_id IN (${loginIds.map(() => '?').join(', ')})`,
+    [...loginIds],
+  );
+  return new Map(rows.map((row) => [row.login_id, row]));
+}
+
+async function putRows(trx: Trx, rows: readonly DecisionRow[]): Promise<void> {
+  await trx.raw(
+    `INSERT INTO access_decision (${decisionColumns.join(', ')})
+     VALUES ${rows.map(() => `(${decisionColumns.map(() => '?').join(', ')})`).join(', ')}
+     ON DUPLICATE KEY UPDATE ${decisionColumns
+       .slice(1)
+       .map((name) => `${name} = VALUES(${name})`)
+       .join(', ')}`,
+    rows.flatMap((row) => decisionColumns.map((name) => row[name])),
+  );
+}
+
+const decisionColumns = [
+  'login_id',
+  'access',
+  'reason',
+  'rate_limit',
+  'review_at',
+  'generation',
+  'access_fingerprint',
+  'redial_fingerprint',
+  'coa_attributes',
+  'decided_at',
+  'requested_by',
+] as const;
+
+async function appendHistory(
+  trx: Trx,
+  changed: readonly { row: DecisionRow; before: StoredRow | undefined }[],
+): Promise<void> {
+  if (changed.length === 0) return;
+  await trx.raw(
+    `INSERT INTO access_change (login_id, at, from_access, to_access, reason, generation, requested_by)
+     VALUES ${changed.map(() => '(?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    changed.flatMap(({ row, before }) => [
+      row.login_id,
+      row.decided_at,
+      before?.access ?? null,
+      row.access,
+      row.reason,
+      row.generation,
+      row.requested_by,
+    ]),
+  );
 }
 
 interface DecisionRow {
@@ -98,20 +146,20 @@ interface DecisionRow {
   requested_by: string;
 }
 
-function rowOf(one: Decided, before: StoredDecision | undefined, at: Date): DecisionRow {
+function rowOf(one: Decided, before: StoredRow | undefined, at: Date): DecisionRow {
   const { access, reason, reviewAt } = one.decision;
   const rateLimit = access.kind === 'throttled' ? formatRateLimit(access.rate) : null;
   const isSame =
     before?.access === access.kind &&
-    before.accessFingerprint === one.accessFingerprint &&
-    before.redialFingerprint === one.redialFingerprint;
+    before.access_fingerprint === one.accessFingerprint &&
+    before.redial_fingerprint === one.redialFingerprint;
   return {
     login_id: one.loginId,
     access: access.kind,
     reason,
     rate_limit: rateLimit,
     review_at: reviewAt === null ? null : sqlInstant(reviewAt),
-    generation: ((before?.generation ?? 0n) + (isSame ? 0n : 1n)).toString(),
+    generation: (BigInt(before?.generation ?? 0) + (isSame ? 0n : 1n)).toString(),
     access_fingerprint: one.accessFingerprint,
     redial_fingerprint: one.redialFingerprint,
     coa_attributes: JSON.stringify(one.coaAttributes),
@@ -120,13 +168,13 @@ function rowOf(one: Decided, before: StoredDecision | undefined, at: Date): Deci
   };
 }
 
-function differs(row: DecisionRow, before: StoredDecision): boolean {
+function differs(row: DecisionRow, before: StoredRow): boolean {
   return (
-    row.generation !== before.generation.toString() ||
+    row.generation !== before.generation ||
     row.reason !== before.reason ||
-    row.rate_limit !== before.rateLimit ||
-    row.review_at !== (before.reviewAt === null ? null : sqlInstant(before.reviewAt)) ||
-    row.coa_attributes !== JSON.stringify(before.coaAttributes)
+    row.rate_limit !== before.rate_limit ||
+    row.review_at !== before.review_at ||
+    row.coa_attributes !== before.coa_attributes
   );
 }
 

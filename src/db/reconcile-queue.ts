@@ -121,15 +121,33 @@ async function breakersOf(
 export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   for (const chunk of chunksOf(byId(claims), 500)) {
     const [result] = await repeatStatement(db, async () => {
+      // Versions are random numbers of 63 bits: that one is among these and belongs to another row does not happen.
       const done: { affectedRows: number }[] = await db.raw(
-        `DELETE q FROM reconcile_queue q JOIN (${seenTable(chunk.length)}) seen
-         ON q.id = seen.id AND q.version = seen.version AND q.claim_token = seen.token`,
-        chunk.flatMap((one) => [one.id, one.version, one.token]),
+        `DELETE FROM reconcile_queue WHERE id IN (${marks(chunk)}) AND version IN (${marks(chunk)})
+           AND claim_token IN (${marks(tokensOf(chunk))})`,
+        numbers(
+          chunk.map((one) => one.id),
+          chunk.map((one) => one.version),
+        ).concat(tokensOf(chunk)),
       );
       return done;
     });
     if ((result?.affectedRows ?? 0) < chunk.length) await unlock(db, chunk);
   }
+}
+
+function tokensOf(claims: readonly Claim[]): string[] {
+  return [...new Set(claims.map((one) => one.token))];
+}
+
+function marks(items: readonly unknown[]): string {
+  return items.map(() => '?').join(', ');
+}
+
+/** Bound as numbers: MariaDB compares a number with a text as floating point, and versions have 63 bits. */
+function numbers(...lists: readonly (readonly string[])[]): Knex.RawBinding[] {
+  // knex's types leave bigint out, but the driver writes it as the number that it is.
+  return lists.flat().map((text) => BigInt(text) as unknown as Knex.RawBinding);
 }
 
 /**

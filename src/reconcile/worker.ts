@@ -11,6 +11,8 @@ export interface WorkerDeps extends LoginReconcileDeps {
 export interface WorkerOptions {
   /** Keys of one look. At most 500. */
   batch?: number;
+  /** Looks at logins that go on at the same time: while one waits for the database, another is computed. */
+  loginLooks?: number;
   /** Renewed three times in it while a look goes on; what a worker that died had claimed waits no longer than this. */
   leaseMs?: number;
   /** Correct without any wake-up: this often the queue is looked at anyway. */
@@ -26,16 +28,24 @@ export interface Worker {
   stop(): Promise<void>;
 }
 
-const defaults: Required<WorkerOptions> = { batch: 500, leaseMs: 6000, pollMs: 1000, pauseMs: 1000 };
+const defaults: Required<WorkerOptions> = {
+  batch: 500,
+  loginLooks: 2,
+  leaseMs: 6000,
+  pollMs: 1000,
+  pauseMs: 1000,
+};
 
 /**
- * Looks at login and router keys until it is stopped. Each kind has its own loop, so that a slow router never delays a
+ * Looks at login and router keys until it is stopped. Each kind has loops of its own, so that a slow router never delays a
  * login. Several workers may run, on several hosts: the queue hands out disjoint batches.
  */
 export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
   const settled = { ...defaults, ...options };
   const { reconcileRouters } = deps;
-  const loops = [startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), settled)];
+  const loops = Array.from({ length: settled.loginLooks }, () =>
+    startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), settled),
+  );
   if (reconcileRouters !== undefined) loops.push(startLoop(deps, 'router', reconcileRouters, settled));
   return {
     wake() {
