@@ -1,12 +1,6 @@
 import type { Db } from '../db/knex.ts';
-import {
-  countActiveSubscriptions,
-  nextDebts,
-  overdueFactsOf,
-  reachabilityOf,
-  type RouterReachable,
-  type SubscriptionFacts,
-} from '../db/overdue-facts.ts';
+import { countActiveSubscriptions, type RouterReachable } from '../db/overdue-facts.ts';
+import { type DebtorPage, debtorPage } from '../db/overdue-plan-page.ts';
 import type { SuspensionEffect } from '../domain/access-types.ts';
 import type { Day } from '../domain/day.ts';
 import type { SubscriberId, SubscriptionId } from '../domain/ids.ts';
@@ -53,7 +47,7 @@ export interface PlanTotals {
 
 /**
  * What an overdue run as of a day would do, today's facts given. It only reads, so any day may be asked, tomorrow too.
- * Pages go to `onPage` in the order of subscriber ids, and the next is read when that has returned: memory holds one.
+ * Pages go to `onPage` in the order of subscriber ids, one at a time, while the next is read: memory holds two.
  */
 export async function planOverdueRun(
   db: Db,
@@ -61,34 +55,32 @@ export async function planOverdueRun(
   onPage: (page: PlanPage) => Promise<void> | void,
   options: { pageSize?: number } = {},
 ): Promise<PlanTotals> {
-  const pageSize = options.pageSize ?? 500;
+  const limit = options.pageSize ?? 500;
   const totals = { overdueSubscribers: 0, planned: 0, plannedSubscribers: 0, openMinor: 0n, parked: 0 };
   const left: Partial<Record<LeaveWhy, number>> = {};
   const subjects = await countActiveSubscriptions(db);
   let after: SubscriberId | null = null;
+  let reading = debtorPage(db, asOf, { after, limit });
   for (;;) {
-    const debts = await nextDebts(db, asOf, { after, limit: pageSize });
-    const last = debts.at(-1);
-    const byId = new Map(debts.map((debt) => [debt.subscriberId, debt]));
-    const facts = await overdueFactsOf(db, byId, [...byId.keys()]);
-    const actions = await actionsFor(db, facts, asOf, left);
-    const isLast = last === undefined || debts.length < pageSize;
-    await onPage({ after, upTo: isLast ? null : last.subscriberId, actions });
-    totals.overdueSubscribers += debts.length;
+    const page: DebtorPage = await reading;
+    const isLast = page.count < limit;
+    if (!isLast) {
+      reading = debtorPage(db, asOf, { after: page.last, limit });
+      // Should onPage throw first, nobody waits for this one any more.
+      reading.catch(() => undefined);
+    }
+    const actions = actionsFor(page, asOf, left);
+    await onPage({ after, upTo: isLast ? null : page.last, actions });
+    totals.overdueSubscribers += page.count;
     addUp(totals, actions);
     if (isLast) return { asOf, subjects, ...totals, left };
-    after = last.subscriberId;
+    after = page.last;
   }
 }
 
-async function actionsFor(
-  db: Db,
-  facts: readonly SubscriptionFacts[],
-  asOf: Day,
-  left: Partial<Record<LeaveWhy, number>>,
-): Promise<PlannedAction[]> {
-  const actions: Omit<PlannedAction, 'usernames' | 'routerReachable'>[] = [];
-  for (const fact of facts) {
+function actionsFor(page: DebtorPage, asOf: Day, left: Partial<Record<LeaveWhy, number>>): PlannedAction[] {
+  const actions: PlannedAction[] = [];
+  for (const fact of page.facts) {
     const decision = decideOverdue(fact, asOf);
     if (decision.action === 'leave') {
       left[decision.why] = (left[decision.why] ?? 0) + 1;
@@ -98,23 +90,17 @@ async function actionsFor(
       subscriptionId: fact.subscriptionId,
       subscriberId: fact.subscriberId,
       subscriberName: fact.subscriberName,
+      usernames: fact.reach.usernames,
       effect: fact.profile.effect,
       throttleRate: decision.action === 'suspend' ? decision.throttleRate : fact.profile.throttleRate,
       debt: decision.debt,
       daysPastDue: decision.daysPastDue,
       daysPastGrace: decision.daysPastGrace,
+      routerReachable: fact.reach.routerReachable,
       park: decision.action === 'park' ? decision.why : null,
     });
   }
-  const reach = await reachabilityOf(
-    db,
-    actions.map((action) => action.subscriptionId),
-  );
-  return actions.map((action) => ({
-    ...action,
-    usernames: reach.get(action.subscriptionId)?.usernames ?? [],
-    routerReachable: reach.get(action.subscriptionId)?.routerReachable ?? 'no_session',
-  }));
+  return actions;
 }
 
 /** A subscriber with two subscriptions owes once; a page holds all of a subscriber's. */

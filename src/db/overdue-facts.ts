@@ -29,7 +29,7 @@ export async function debtsOf(
   const debts = new Map<SubscriberId, SubscriberDebt>();
   for (const chunk of chunksOf(subscriberIds, 500)) {
     const [rows] = (await db.raw(
-      `${debtSelect} WHERE i.state = 'open' AND i.open_minor > 0 AND i.subscriber_id IN (${chunk.map(() => '?').join(', ')})
+      `${debtSelect('i.subscriber_id')} WHERE i.state = 'open' AND i.open_minor > 0 AND i.subscriber_id IN (${chunk.map(() => '?').join(', ')})
        GROUP BY i.subscriber_id`,
       [asOf, asOf, ...chunk],
     )) as unknown as [DebtRow[]];
@@ -39,43 +39,29 @@ export async function debtsOf(
 }
 
 /**
- * The next subscribers, by id, with something past due and grace. It walks (state, subscriber, due day, open amount) in
- * order and stops at the limit, so a page costs the same wherever it is and nothing is sorted.
- */
-export async function nextDebts(
-  db: Db,
-  asOf: Day,
-  page: { after: SubscriberId | null; limit: number },
-): Promise<SubscriberDebt[]> {
-  const [rows] = (await db.raw(
-    `${debtSelect} WHERE i.state = 'open' AND i.open_minor > 0 AND i.subscriber_id > ? AND i.due_on < ?
-       AND i.due_on < DATE_SUB(?, INTERVAL p.grace_days DAY)
-     GROUP BY i.subscriber_id ORDER BY i.subscriber_id LIMIT ?`,
-    [asOf, asOf, page.after ?? '0', asOf, asOf, page.limit],
-  )) as unknown as [DebtRow[]];
-  return rows.map(asDebt);
-}
-
-/**
  * Past grace is `due_on + grace_days < as_of`, written so that the invoice's day stands alone. Order and indexes of the
  * join are fixed: begun at the few billing profiles, or buffered at them, as the optimiser likes it, every page would
  * sort all debtors.
  */
-const debtSelect = `SELECT STRAIGHT_JOIN i.subscriber_id, MIN(i.due_on) AS oldest_due_on,
-    SUM(i.due_on < DATE_SUB(?, INTERVAL p.grace_days DAY)) AS biting_count,
-    SUM(IF(i.due_on < DATE_SUB(?, INTERVAL p.grace_days DAY), i.open_minor, 0)) AS biting_minor
+export function debtSelect(columns: string): string {
+  return `SELECT STRAIGHT_JOIN ${columns}, MIN(i.due_on) AS oldest_due_on, SUM(${isBiting}) AS biting_count,
+    SUM(IF(${isBiting}, i.open_minor, 0)) AS biting_minor
   FROM invoice i FORCE INDEX (invoice_overdue)
   JOIN subscriber c FORCE INDEX (PRIMARY) ON c.id = i.subscriber_id
   JOIN billing_profile p FORCE INDEX (PRIMARY) ON p.id = c.billing_profile_id`;
+}
 
-interface DebtRow {
+/** Past due and grace as of the day that is bound. */
+export const isBiting = 'i.due_on < DATE_SUB(?, INTERVAL p.grace_days DAY)';
+
+export interface DebtRow {
   subscriber_id: SubscriberId;
   oldest_due_on: Day;
   biting_count: string;
   biting_minor: string;
 }
 
-function asDebt(row: DebtRow): SubscriberDebt {
+export function asDebt(row: DebtRow): SubscriberDebt {
   const invoiceCount = Number(row.biting_count);
   return {
     subscriberId: row.subscriber_id,
@@ -122,7 +108,7 @@ export async function overdueFactsOf(
   return facts;
 }
 
-interface FactRow {
+export interface FactRow {
   id: SubscriptionId;
   subscriber_id: SubscriberId;
   name: string;
@@ -135,7 +121,7 @@ interface FactRow {
   deferred_until: Day | null;
 }
 
-function asFacts(row: FactRow, debt: SubscriberDebt | undefined): SubscriptionFacts {
+export function asFacts(row: FactRow, debt: SubscriberDebt | undefined): SubscriptionFacts {
   return {
     subscriptionId: row.id,
     subscriberId: row.subscriber_id,
@@ -160,36 +146,23 @@ export async function countActiveSubscriptions(db: Db): Promise<number> {
   return Number(row[0]?.n ?? 0);
 }
 
-/** The usernames of some subscriptions, and whether the routers of their live sessions answer. */
-export async function reachabilityOf(
-  db: Db,
-  subscriptionIds: readonly SubscriptionId[],
-): Promise<Map<SubscriptionId, { usernames: string[]; routerReachable: RouterReachable }>> {
-  const found = new Map<SubscriptionId, { usernames: string[]; routerReachable: RouterReachable }>();
-  for (const chunk of chunksOf(subscriptionIds, 500)) {
-    const rows = await db('login as l')
-      .leftJoin('radacct as r', (on) => on.on('r.username', 'l.username').andOnNull('r.acctstoptime'))
-      .leftJoin('router_lane as e', 'e.router_id', 'r.router_id')
-      .whereIn('l.subscription_id', chunk)
-      .whereNull('l.retired_at')
-      .orderBy(['l.subscription_id', 'l.id'])
-      .select<ReachRow[]>('l.subscription_id', 'l.username', 'r.radacctid', 'e.breaker', 'e.last_answer_at');
-    for (const row of rows) {
-      const seen = found.get(row.subscription_id) ?? { usernames: [], routerReachable: 'no_session' };
-      if (!seen.usernames.includes(row.username)) seen.usernames.push(row.username);
-      seen.routerReachable = worse(seen.routerReachable, reachOf(row));
-      found.set(row.subscription_id, seen);
-    }
-  }
-  return found;
+/** The usernames of a subscription, and whether the routers of their live sessions answer. */
+export interface Reach {
+  usernames: string[];
+  routerReachable: RouterReachable;
 }
 
-interface ReachRow {
-  subscription_id: SubscriptionId;
-  username: string;
+export interface ReachRow {
+  username: string | null;
   radacctid: string | null;
   breaker: 'closed' | 'open' | null;
   last_answer_at: string | null;
+}
+
+/** Adds a login's session to what is known of its subscription. */
+export function reachedBy(reach: Reach, row: ReachRow): void {
+  if (row.username !== null && !reach.usernames.includes(row.username)) reach.usernames.push(row.username);
+  reach.routerReachable = worse(reach.routerReachable, reachOf(row));
 }
 
 /** A router that has never answered a CoA or Disconnect may or may not: that is not a yes. */

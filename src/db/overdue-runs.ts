@@ -211,20 +211,23 @@ export async function replacePlanned(
   if (page.upTo !== null) void old.where('subscriber_id', '<=', page.upTo);
   await old.delete();
   for (const chunk of chunksOf(actions, 500)) {
-    await trx('overdue_run_action').insert(
-      chunk.map((action) => ({
-        run_id: runId,
-        subscription_id: action.subscriptionId,
-        subscriber_id: action.subscriberId,
-        effect: action.effect,
-        throttle_rate: action.throttleRate,
-        open_minor: action.openMinor.toString(),
-        invoice_count: action.invoiceCount,
-        oldest_due_on: action.oldestDueOn,
-        router_reachable: action.routerReachable,
-        state: action.state,
-        why: action.why,
-      })),
+    await trx.raw(
+      `INSERT INTO overdue_run_action (run_id, subscription_id, subscriber_id, effect, throttle_rate, open_minor,
+         invoice_count, oldest_due_on, router_reachable, state, why)
+       VALUES ${chunk.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+      chunk.flatMap((action) => [
+        runId,
+        action.subscriptionId,
+        action.subscriberId,
+        action.effect,
+        action.throttleRate,
+        action.openMinor.toString(),
+        action.invoiceCount,
+        action.oldestDueOn,
+        action.routerReachable,
+        action.state,
+        action.why,
+      ]),
     );
   }
 }

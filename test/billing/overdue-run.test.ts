@@ -9,7 +9,8 @@ import {
 } from '../../src/billing/overdue-run.ts';
 import { applyOverdueRun, type ApplyProgress } from '../../src/billing/overdue-run-apply.ts';
 import { rollbackRun } from '../../src/billing/overdue-run-rollback.ts';
-import { debtsOf, nextDebts } from '../../src/db/overdue-facts.ts';
+import { debtsOf } from '../../src/db/overdue-facts.ts';
+import { debtorPage } from '../../src/db/overdue-plan-page.ts';
 import { evidenceOf, runActions, runSummary } from '../../src/db/overdue-reports.ts';
 import { saveSettings } from '../../src/db/settings.ts';
 import { addDays, parseDay } from '../../src/domain/day.ts';
@@ -167,7 +168,7 @@ describe('the overdue run', () => {
       );
     });
 
-    it('debtsOf and nextDebts, for any invoices, agree with the rule in domain/', async () => {
+    it('debtsOf and debtorPage, for any invoices, agree with the rule in domain/', async () => {
       const anyInvoice = fc.record({
         // Days from the last day of grace: the interesting ones are beside it.
         past: fc.oneof(fc.integer({ min: -2, max: 2 }), fc.integer({ min: -40, max: 40 })),
@@ -199,8 +200,10 @@ describe('the overdue run', () => {
         );
         const found = await debtsOf(test.db, [subscriberId], parseDay(asOf));
         expect(found.get(subscriberId)?.debt ?? null).to.deep.equal(expected);
-        const page = await nextDebts(test.db, parseDay(asOf), { after: null, limit: 1000 });
-        expect(page.find((debt) => debt.subscriberId === subscriberId)?.debt ?? null).to.deep.equal(expected);
+        const { facts } = await debtorPage(test.db, parseDay(asOf), { after: null, limit: 1000 });
+        expect(facts.find((fact) => fact.subscriberId === subscriberId)?.debt ?? null).to.deep.equal(
+          expected,
+        );
       }
     });
   });

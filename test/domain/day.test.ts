@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import fc from 'fast-check';
+import { Temporal } from 'temporal-polyfill';
 import {
   addDays,
   addMonths,
@@ -53,5 +55,22 @@ describe('day', () => {
   it('daysBetween and addDays, over a clock change, count calendar days', () => {
     expect(daysBetween(parseDay('2026-03-28'), parseDay('2026-03-30'))).to.equal(2);
     expect(addDays(parseDay('2026-02-28'), 1)).to.equal('2026-03-01');
+  });
+
+  it('daysBetween and addDays, of any days, agree with the calendar library', () => {
+    const anyDay = fc
+      .date({
+        min: new Date('1900-01-01T00:00:00Z'),
+        max: new Date('2199-12-31T00:00:00Z'),
+        noInvalidDate: true,
+      })
+      .map((date) => parseDay(date.toISOString().slice(0, 10)));
+    fc.assert(
+      fc.property(anyDay, anyDay, fc.integer({ min: -40_000, max: 40_000 }), (from, to, days) => {
+        const day = Temporal.PlainDate.from(from);
+        expect(addDays(from, days)).to.equal(day.add({ days }).toString());
+        expect(daysBetween(from, to)).to.equal(day.until(to, { largestUnit: 'days' }).days);
+      }),
+    );
   });
 });
