@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Knex } from 'knex';
 import type { App } from '../../src/app.ts';
@@ -13,7 +12,6 @@ import { MemoryWatch, type Processes } from './processes.ts';
 export interface Stages {
   readonly app: App;
   readonly processes: Processes;
-  readonly routers: ChildProcess;
   readonly workers: number;
   readonly lanes: number;
   readonly say: (text: string) => void;
@@ -42,6 +40,45 @@ export async function measureStages(stages: Stages, asOf: Day): Promise<Figure[]
   keep(await drained(stages, 'session', () => stages.processes.start('lane', stages.lanes)));
   keep(await drained(stages, 'evidence', () => stages.processes.start('worker', 1)));
   return figures;
+}
+
+/** A run as in production: every process at work, until the last packet is acknowledged. */
+export async function measureAllAtOnce(stages: Stages, asOf: Day): Promise<Figure[]> {
+  const { app, processes, say } = stages;
+  const { runId } = await plan(stages, asOf);
+  const children = [
+    ...(await processes.start('worker', stages.workers)),
+    ...(await processes.start('lane', stages.lanes)),
+  ];
+  try {
+    const startedAt = performance.now();
+    const suspended = await suspend(stages, runId);
+    while ((await waiting(app.db, 'login')) + (await waiting(app.db, 'session')) > 0) await wait(100);
+    const seconds = since(startedAt);
+    const note = await delays(app.db, runId);
+    const figures = [
+      suspended,
+      { stage: 'suspended, rows and packets', count: suspended.count, seconds, note },
+    ];
+    for (const figure of figures) say(textOf(figure));
+    return figures;
+  } finally {
+    await Promise.all(children.map((child) => child.stop()));
+  }
+}
+
+/** From the suspension's instant to the router's answer. */
+async function delays(db: Knex, runId: OverdueRunId): Promise<string> {
+  const rows = await db('enforcement as e')
+    .join('login as l', 'l.id', 'e.login_id')
+    .join('suspension as s', 's.subscription_id', 'l.subscription_id')
+    .where({ 's.opened_by_run_id': runId, 'e.outcome': 'ack' })
+    .whereRaw('e.answered_at > s.opened_at')
+    .select<{ ms: string }[]>(
+      db.raw('TIMESTAMPDIFF(MICROSECOND, s.opened_at, e.answered_at) DIV 1000 AS ms'),
+    );
+  const values = rows.map((row) => Number(row.ms));
+  return `${values.length} acknowledged; suspension to acknowledgement p50 ${at(values, 0.5)} ms, p99 ${at(values, 0.99)} ms`;
 }
 
 export function textOf({ stage, count, seconds, note }: Figure): string {
@@ -136,7 +173,7 @@ async function waiting(db: Knex, work: Work): Promise<number> {
 
 async function answers(db: Knex): Promise<string> {
   const rows = await db('enforcement')
-    .whereNot({ requested_by: 'bench' })
+    .whereNotIn('requested_by', ['bench', 'loop'])
     .orderBy('id', 'desc')
     .limit(100_000)
     .select<{ action: string; outcome: string; round_trip_us: number | null }[]>(

@@ -1,98 +1,51 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
-import { openApp } from '../../src/app.ts';
-import { systemClock } from '../../src/clock.ts';
-import { readConfig } from '../../src/config.ts';
-import { migrate } from '../../src/db/migrate.ts';
-import { addDays, dayIn } from '../../src/domain/day.ts';
-import { freePort } from '../servers/child.ts';
 import { startMariaDb } from '../servers/mariadb.ts';
-import { dataRoot, makeFolder, projectRoot, serverAccount } from '../servers/place.ts';
-import type { LeanRoutersOrder } from './lean-routers.ts';
-import { fillOverdueIsp } from './overdue-isp.ts';
-import { measureStages } from './overdue-stages.ts';
-import { forkReady, Processes } from './processes.ts';
+import { dataRoot, makeFolder, serverAccount } from '../servers/place.ts';
+import { measureOverdue } from './overdue-measure.ts';
 
-const [subscribers = 100_000, workers = 2, lanes = 1] = process.argv.slice(2).map(Number);
-const routers = 200;
-const routerSecret = 'only-for-the-measurement';
-
-function say(text: string): void {
-  process.stdout.write(`${text}\n`);
-}
-
-async function main() {
+/**
+ * Measures overdue runs: `scripts/bench/overdue.ts [subscribers] [of them in the loop] [workers] [lanes]`, by default
+ * 100,000 subscribers, 2,000, two workers and one lane. Makes a MariaDB and a database of its own and throws both away,
+ * unless SLUICE_BENCH_FOLDER names where they are kept. SLUICE_BENCH_PROFILE names a folder for profiles of the roles.
+ */
+async function main(): Promise<void> {
+  const [subscribers = 100_000, loop = 2000, workers = 2, lanes = 1] = process.argv.slice(2).map(Number);
   makeFolder(dataRoot(), undefined);
   const kept = process.env['SLUICE_BENCH_FOLDER'];
   const folder = kept ?? mkdtempSync(join(dataRoot(), 'bench-'));
   makeFolder(folder, serverAccount('mysql'));
   const mariadb = await startMariaDb(folder, {
     password: 'bench-only',
-    extra: [
-      'innodb_buffer_pool_size=4G',
-      'innodb_log_file_size=1G',
-      ...(process.env['MY_EXTRA']?.split(' ') ?? []),
-    ],
+    extra: ['innodb_buffer_pool_size=4G', 'innodb_log_file_size=1G'],
   });
-  await mariadb.createDatabase('sluice_bench');
-  const env = {
-    SLUICE_DB_HOST: '127.0.0.1',
-    SLUICE_DB_PORT: String(mariadb.port),
-    SLUICE_DB_USER: mariadb.user,
-    SLUICE_DB_PASSWORD: mariadb.password,
-    SLUICE_DB_NAME: 'sluice_bench',
-    SLUICE_KEYS: `k1:${'ab'.repeat(32)}`,
-    SLUICE_RADIUS_SOURCE_ADDRESS: '127.0.0.1',
-  };
-  const app = openApp(readConfig(env), { role: 'bench' });
-  const now = systemClock.now();
-  const today = dayIn('UTC', now);
-  const coaPort = await freePort();
   try {
-    await migrate(app.db, join(projectRoot, 'sql'), now);
-    const filled = (await app.db('subscriber').first('id')) !== undefined;
-    const t = performance.now();
-    if (!filled)
-      await fillOverdueIsp({
-        db: app.db,
-        vault: app.vault,
-        now,
-        subscribers,
-        routers,
-        routerSecret,
-        coaPort,
-        say,
-      });
-    say(`filled in ${Math.round((performance.now() - t) / 1000)} s`);
-    if (filled) await app.db('router').update({ coa_port: coaPort });
-    if (process.env['FILL_ONLY']) return;
-    const order: LeanRoutersOrder = {
-      routers,
+    print(
+      `${subscribers.toLocaleString('en')} subscribers on 200 routers; ${workers} workers, ${lanes} lanes; ${cpus().length} cores, ${cpus()[0]?.model ?? ''}; load ${loadavg()[0]?.toFixed(1) ?? ''}`,
+    );
+    const profileFolder = process.env['SLUICE_BENCH_PROFILE'];
+    await measureOverdue({
+      mariadb,
+      database: 'sluice_bench',
+      folder,
       subscribers,
-      secret: routerSecret,
-      port: coaPort,
-      db: app.config.db,
-    };
-    const lab = await forkReady('scripts/bench/lean-routers.ts', order);
-    const processes = new Processes({
-      env,
-      db: app.db,
-      logFile: join(folder, 'roles.log'),
-      profileFolder: process.env['PROF'],
+      routers: 200,
+      loop,
+      workers,
+      lanes,
+      profileFolder,
+      say: print,
     });
-    say(`${subscribers} subscribers; ${cpus().length} cores; load ${loadavg()[0]}`);
-    for (const back of [2, 1]) {
-      await app.db('router').update({ pace_per_second: back === 2 ? 50 : 60000 });
-      say(back === 2 ? 'PACED' : 'UNPACED');
-      await measureStages({ app, processes, routers: lab, workers, lanes, say }, addDays(today, -back));
-    }
-    lab.kill();
+    print(`load at the end ${loadavg()[0]?.toFixed(1) ?? ''}`);
   } finally {
-    await app.close();
     await mariadb.stop();
     if (kept === undefined) rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
 }
 
 await main();
