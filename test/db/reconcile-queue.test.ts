@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Knex } from 'knex';
+import { queueDepth } from '../../src/db/queue-depth.ts';
 import {
   type Claim,
   claim,
   fail,
   finish,
   needsAttention,
-  queueDepth,
   release,
   renew,
   retryParked,

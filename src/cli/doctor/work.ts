@@ -4,7 +4,7 @@ import { parkedSubscriptions } from '../../db/attention.ts';
 import { silentMasterPackages, undecidedLogins } from '../../db/doctor.ts';
 import { type LivingProcess, livingProcesses } from '../../db/heartbeats.ts';
 import { latestLedgerCheck } from '../../db/ledger-check.ts';
-import { queueDepth } from '../../db/reconcile-queue.ts';
+import { queueDepth } from '../../db/queue-depth.ts';
 import { listRouters } from '../../db/routers.ts';
 import { readSchedule } from '../../db/schedule.ts';
 import { neededRoles } from '../../domain/attention.ts';
