@@ -254,14 +254,6 @@ export async function clearDoubt(
   );
 }
 
-/** When each of these wishes was made. */
-export async function requestedAtOf(db: Db, queueIds: readonly string[]): Promise<Map<string, string>> {
-  const rows = await db('reconcile_queue')
-    .whereIn('id', [...queueIds])
-    .select<{ id: string; requested_at: string }[]>('id', 'requested_at');
-  return new Map(rows.map((row) => [row.id, row.requested_at]));
-}
-
 /** Staff want these sessions ended; asked twice it is one wish. */
 export async function recordKicks(
   trx: Trx,

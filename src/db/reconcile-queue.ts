@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
 import { chunksOf, type Db, inTransaction, repeatStatement, type Trx } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { type ReconcileKind, randomVersion } from './reconcile-requests.ts';
+import { type ReconcileKind, randomVersion, urgentFrom } from './reconcile-requests.ts';
 
 /** A key that this worker may look at until its lease ends. Version and token together say "still the same wish". */
 export interface Claim {
@@ -24,19 +24,21 @@ export interface Claim {
  * Takes up to `limit` due keys of a kind under a lease, the highest priority first. Several workers on several hosts get
  * disjoint batches: rows that another is just claiming are skipped, and claimed ones are left until their lease ends, in
  * the database's time. Sessions of a router whose breaker is open are passed over, save one row when its probe is due
- * and that router's lane asks.
+ * and that router's lane asks. `which` leaves out what a person waits for, or everything else.
  */
 export async function claim(
   db: Knex,
   kind: ReconcileKind,
-  options: { limit: number; leaseMs: number; routerId?: string },
+  options: { limit: number; leaseMs: number; routerId?: string; which?: 'urgent' | 'bulk' },
 ): Promise<Claim[]> {
   const breaker = kind === 'session' ? await breakersOf(db, options.routerId) : { open: [], isProbe: false };
   if (options.routerId !== undefined && breaker.open.length > 0) return [];
   const limit = breaker.isProbe ? Math.min(options.limit, 1) : options.limit;
+  const only = options.which === 'urgent' ? await urgentIds(db, kind, limit) : undefined;
+  if (only?.length === 0) return [];
   const token = randomBytes(16).toString('hex');
   return inTransaction(db, async (trx) => {
-    const rows = await dueRows(trx, kind, { ...options, limit, passOver: breaker.open });
+    const rows = await dueRows(trx, kind, { ...options, limit, passOver: breaker.open, only });
     if (rows.length === 0) return [];
     // Conditional although the rows are locked: on Galera the other claimer's lock is not seen, only its write.
     await trx('reconcile_queue')
@@ -75,12 +77,38 @@ function claimOf(row: QueueRow, token: string): Claim {
   };
 }
 
+/**
+ * Read without locks and then locked by their ids: a look into the index that locks also touches the first key behind
+ * the urgent ones, and whoever is just claiming bulk work would pass that over.
+ */
+function urgentIds(db: Db, kind: ReconcileKind, limit: number): Promise<string[]> {
+  return db('reconcile_queue')
+    .where({ kind, is_parked: false })
+    .andWhere('priority', '>=', urgentFrom)
+    .andWhere('not_before', '<=', databaseNow(db))
+    .andWhere((free) => isFree(db, free))
+    .orderBy([
+      { column: 'priority', order: 'desc' },
+      { column: 'not_before', order: 'asc' },
+    ])
+    .limit(limit)
+    .pluck('id');
+}
+
 function dueRows(
   trx: Trx,
   kind: ReconcileKind,
-  options: { limit: number; routerId?: string; passOver: readonly string[] },
+  options: {
+    limit: number;
+    routerId?: string;
+    which?: 'urgent' | 'bulk';
+    passOver: readonly string[];
+    only: readonly string[] | undefined;
+  },
 ): Promise<QueueRow[]> {
-  const query = trx('reconcile_queue')
+  const table = options.only === undefined ? 'reconcile_queue' : 'reconcile_queue FORCE INDEX (PRIMARY)';
+  const query = trx
+    .from(trx.raw(table))
     .select<QueueRow[]>('id', 'kind', 'key', 'version', 'priority', 'attempts', 'router_id', 'requested_by')
     .where({ kind, is_parked: false })
     .andWhere('not_before', '<=', databaseNow(trx))
@@ -93,6 +121,8 @@ function dueRows(
     .forUpdate()
     .skipLocked();
   if (options.routerId !== undefined) void query.andWhere({ router_id: options.routerId });
+  if (options.only !== undefined) void query.whereIn('id', [...options.only]);
+  if (options.which === 'bulk') void query.andWhere('priority', '<', urgentFrom);
   if (options.passOver.length > 0) {
     void query.andWhere((sub) => sub.whereNull('router_id').orWhereNotIn('router_id', [...options.passOver]));
   }

@@ -8,6 +8,9 @@ export type ReconcileKind = 'login' | 'session' | 'router';
 export const priorities = { payment: 90, staff: 80, router: 70, tail: 60, run: 50, sweep: 20 } as const;
 export type Priority = keyof typeof priorities;
 
+/** From here on somebody waits for it. */
+export const urgentFrom = priorities.staff;
+
 export interface ReconcileRequest {
   kind: ReconcileKind;
   key: string;

@@ -87,25 +87,34 @@ export interface SessionFacts {
 }
 
 /**
- * The sessions' logins, each with its decision locked against change until the transaction ends. Whoever decides anew
- * meanwhile waits, and then finds in session_access what was sent: so no packet of an older decision goes unnoticed. The
- * lock is a write, because on Galera the nodes see only what is written: of a decision made anew on one node and a packet
- * prepared on another, the one that commits second is undone and begins again.
- * Locked before the keys in the queue, in the order in which reconcile/login.ts takes them.
+ * Holds the decisions of these sessions' logins against change until the transaction ends, and gives whose they are:
+ * whoever decides anew meanwhile waits, and then finds in session_access what was sent, so that no packet of an older
+ * decision goes unnoticed. One that somebody is just writing is left out, so nobody is waited for. To hold is a write,
+ * because on Galera the nodes see only what is written: of a decision made anew on one node and a packet prepared on
+ * another, the one that commits second is undone and begins again.
  */
-export async function lockDecisionsOf(trx: Trx, sessionIds: readonly SessionId[]): Promise<void> {
+export async function holdDecisionsOf(trx: Trx, sessionIds: readonly SessionId[]): Promise<Set<string>> {
   const logins = await trx('radacct as a')
     .join('login as l', 'l.username', 'a.username')
     .whereIn('a.radacctid', [...sessionIds])
     .distinct()
     .pluck<string[]>('l.id');
-  if (logins.length === 0) return;
+  if (logins.length === 0) return new Set();
   // Without the hint a small table would be scanned, and strangers locked on the way.
+  const held = await trx
+    .from(trx.raw('access_decision FORCE INDEX (PRIMARY)'))
+    .whereIn('login_id', logins)
+    .orderBy('login_id')
+    .forUpdate()
+    .skipLocked()
+    .pluck<string[]>('login_id');
+  if (held.length === 0) return new Set();
   await trx.raw(
     `UPDATE access_decision FORCE INDEX (PRIMARY) SET looks = looks + 1
-      WHERE login_id IN (${logins.map(() => '?').join(', ')})`,
-    logins,
+      WHERE login_id IN (${held.map(() => '?').join(', ')})`,
+    held,
   );
+  return new Set(held);
 }
 
 interface FactsRow {

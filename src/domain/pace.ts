@@ -24,6 +24,14 @@ export function available(bucket: Bucket): number {
   return Math.floor(bucket.tokens);
 }
 
+/**
+ * Packets that a person waits for may leave at once, up to a burst ahead of the pace; bulk work waits until that is made
+ * up for, so that the router sees no more in all.
+ */
+export function urgentRoom(bucket: Bucket): number {
+  return Math.max(0, Math.floor(burstOf(bucket.perSecond) + Math.min(0, bucket.tokens)));
+}
+
 export function take(bucket: Bucket, packets: number): Bucket {
   return { ...bucket, tokens: bucket.tokens - packets };
 }

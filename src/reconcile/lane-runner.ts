@@ -4,15 +4,16 @@ import { sessionAttributes } from '../adapters/radius/packet.ts';
 import type { Vault } from '../adapters/vault.ts';
 import type { Clock } from '../clock.ts';
 import { laneState, saveLaneState } from '../db/lanes.ts';
-import { claim, finish, release, wakeKeysOfRouters } from '../db/reconcile-queue.ts';
+import { wakeKeysOfRouters } from '../db/reconcile-queue.ts';
 import { type RouterRow, routersByIds, routerSecretPlace } from '../db/routers.ts';
 import { afterAnswer, afterTimeout, type Breaker, closedBreaker } from '../domain/breaker.ts';
 import type { RouterId } from '../domain/ids.ts';
-import { available, type Bucket, fullBucket, refill, take, waitMsFor } from '../domain/pace.ts';
+import { available, type Bucket, fullBucket, refill, take, urgentRoom, waitMsFor } from '../domain/pace.ts';
 import { describeError, type Log } from '../log.ts';
 import type { GenerationWatch } from './generation-watch.ts';
-import { prepareSessions, type Sending } from './session.ts';
-import { recordResults, type Result } from './session-outcomes.ts';
+import type { Gathering } from './gather.ts';
+import type { LaneWish, Prepared, Sending } from './session.ts';
+import type { Result } from './session-outcomes.ts';
 
 export interface RunnerDeps {
   readonly db: Knex;
@@ -21,22 +22,19 @@ export interface RunnerDeps {
   readonly vault: Vault;
   readonly client: CoaClient;
   readonly watch: GenerationWatch;
-  readonly settings: RunnerSettings;
-}
-
-export interface RunnerSettings {
+  /** Of all routers of this process together: what is due, and what became of it. */
+  readonly looks: Gathering<LaneWish, Prepared>;
+  readonly records: Gathering<Result, null>;
   /** Packets that wait for an answer of one router at a time. */
   readonly window: number;
-  /** How long a claimed key is ours; longer than all retransmits together. */
-  readonly claimMs: number;
-  /** How long after an answer a CoA is asserted again, where an older one may still be on its way. */
-  readonly assertAgainAfterMs: number;
 }
 
 /** How often the router's row is read again while its lane is busy: a new secret, pace or removal. */
 const routerKeptMs = 1000;
 /** Until an answer or new work wakes the runner, at most. */
 const idleMs = 250;
+/** Until somebody who is writing the decision of a due session has committed. */
+const passedOverMs = 10;
 /** How often the row of a router that answers says so. */
 const answerNotedMs = 10_000;
 /** Waited for the answer to a probe; one packet, no retransmit. */
@@ -48,13 +46,12 @@ export class LaneRunner {
   readonly #deps: RunnerDeps;
   readonly #isHeld: () => boolean;
   readonly #inFlight = new Set<Promise<void>>();
-  #results: Result[] = [];
-  #flushing: Promise<void> | undefined;
   #breaker: Breaker = closedBreaker;
   #bucket: Bucket = fullBucket(1, 0);
   #router: { row: RouterRow | undefined; secret: string; readAt: number } | undefined;
   #isStopping = false;
   #isRoused = false;
+  #mayBeUrgent = true;
   #waitsForRoom = false;
   #answerSavedAt = -Infinity;
   #rouse: () => void = () => undefined;
@@ -73,18 +70,22 @@ export class LaneRunner {
       await this.#loop();
     } finally {
       await Promise.all(this.#inFlight);
-      await this.#flushing;
     }
   }
 
   /** No more is claimed and nothing sent again; what is on its way may still be answered. */
   stop(): void {
     this.#isStopping = true;
-    this.wake();
+    this.#goOn();
   }
 
-  /** There may be more to send, or room for it. */
+  /** There may be more to send, and it may be urgent. */
   wake(): void {
+    this.#mayBeUrgent = true;
+    this.#goOn();
+  }
+
+  #goOn(): void {
     this.#isRoused = true;
     this.#rouse();
   }
@@ -95,23 +96,34 @@ export class LaneRunner {
       const router = await this.#currentRouter();
       this.#bucket = refill(this.#bucket, performance.now());
       const room = this.#room();
+      const urgentMost = this.#mayBeUrgent ? this.#urgentRoom() : 0;
+      this.#mayBeUrgent = false;
       this.#waitsForRoom = room <= 0;
-      if (room > 0) {
-        const claimed = await this.#sendSome(room, router);
-        if (claimed > 0) continue;
-        if (this.#inFlight.size === 0) return;
-        await this.#pause(idleMs);
-      } else {
-        const isPaced = !this.#breaker.isOpen && this.#inFlight.size < this.#deps.settings.window;
-        await this.#pause(isPaced ? waitMsFor(this.#bucket) : idleMs);
+      if (room > 0 || urgentMost > 0) {
+        const { taken, passedOver } = await this.#sendSome({ room, urgentMost }, router);
+        if (taken > 0) continue;
+        if (passedOver === 0 && room > 0 && this.#inFlight.size === 0) return;
+        if (passedOver > 0) await this.#pause(passedOverMs);
+        else if (room > 0) await this.#pause(idleMs);
+        if (room > 0 || passedOver > 0) continue;
       }
+      const isPaced = !this.#breaker.isOpen && this.#inFlight.size < this.#deps.window;
+      await this.#pause(isPaced ? waitMsFor(this.#bucket) : idleMs);
     }
   }
 
   /** How many packets may go now; behind an open breaker one at a time, and the queue gives it when a probe is due. */
   #room(): number {
     if (this.#breaker.isOpen) return this.#inFlight.size === 0 ? 1 : 0;
-    return Math.min(this.#deps.settings.window - this.#inFlight.size, available(this.#bucket));
+    const { window } = this.#deps;
+    return Math.min(window - Math.floor(window / 4) - this.#inFlight.size, available(this.#bucket));
+  }
+
+  /** What a person waits for goes ahead of the pace, and has a quarter of the window to itself. */
+  #urgentRoom(): number {
+    if (this.#breaker.isOpen) return 0;
+    const free = this.#deps.window - this.#inFlight.size - Math.max(0, this.#room());
+    return Math.max(0, Math.min(urgentRoom(this.#bucket), free));
   }
 
   async #currentRouter(): Promise<{ row: RouterRow | undefined; secret: string }> {
@@ -132,22 +144,24 @@ export class LaneRunner {
     return this.#router;
   }
 
-  /** Claims, decides, writes down, and lets the packets go; gives how many keys were claimed. */
-  async #sendSome(room: number, router: { row: RouterRow | undefined; secret: string }): Promise<number> {
-    const { db, clock, settings } = this.#deps;
+  /** Lets the packets go that are due, decided and written down. */
+  async #sendSome(
+    may: { room: number; urgentMost: number },
+    router: { row: RouterRow | undefined; secret: string },
+  ): Promise<Prepared> {
     const isProbe = this.#breaker.isOpen;
-    const claims = await claim(db, 'session', {
-      limit: room,
-      leaseMs: settings.claimMs,
+    const prepared = await this.#deps.looks.add({
       routerId: this.routerId,
+      row: router.row,
+      most: Math.max(0, may.room),
+      urgentMost: may.urgentMost,
+      isProbe,
     });
-    if (claims.length === 0) return 0;
-    const prepared = await prepareSessions(db, claims, { id: this.routerId, row: router.row }, clock.now());
-    await finish(db, prepared.done);
-    if (router.row === undefined) return claims.length;
     this.#bucket = take(this.#bucket, prepared.sendings.length);
-    for (const sending of prepared.sendings) this.#start(sending, router.row, router.secret, isProbe);
-    return claims.length;
+    for (const sending of prepared.sendings) {
+      if (router.row !== undefined) this.#start(sending, router.row, router.secret, isProbe);
+    }
+    return prepared;
   }
 
   #start(sending: Sending, router: RouterRow, secret: string, isProbe: boolean): void {
@@ -161,7 +175,7 @@ export class LaneRunner {
       })
       .finally(() => {
         this.#inFlight.delete(task);
-        if (this.#waitsForRoom || this.#inFlight.size === 0) this.wake();
+        if (this.#waitsForRoom || this.#inFlight.size === 0) this.#goOn();
       });
     this.#inFlight.add(task);
   }
@@ -185,8 +199,7 @@ export class LaneRunner {
         routerId: this.routerId,
       });
     });
-    this.#results.push({ sending, outcome, at: clock.now(), isProbe });
-    await this.#flush();
+    await this.#deps.records.add({ sending, outcome, at: clock.now(), isProbe });
   }
 
   /** Asked before each retransmit: an older generation never follows a newer, nor a packet the end of its session. */
@@ -231,33 +244,6 @@ export class LaneRunner {
       await saveLaneState(db, this.routerId, { ...change.breaker, probeInMs, isNewlyOpen, lastError });
     } else {
       await saveLaneState(db, this.routerId, { ...change.breaker, lastError });
-    }
-  }
-
-  /** Results that come while one batch is written go with the next. */
-  async #flush(): Promise<void> {
-    while (this.#flushing !== undefined) await this.#flushing;
-    if (this.#results.length === 0) return;
-    const results = this.#results;
-    this.#results = [];
-    this.#flushing = this.#record(results).finally(() => {
-      this.#flushing = undefined;
-    });
-    await this.#flushing;
-  }
-
-  async #record(results: readonly Result[]): Promise<void> {
-    const { db, settings, log } = this.#deps;
-    try {
-      await recordResults(db, results, settings);
-    } catch (error) {
-      log.error('outcomes not recorded', { error: describeError(error), count: results.length });
-      // Their evidence stays pending and their access in doubt, so the next look sends again rather than believe.
-      await release(
-        db,
-        results.map(({ sending }) => sending.claim),
-        1000,
-      ).catch(() => undefined);
     }
   }
 

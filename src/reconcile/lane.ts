@@ -5,9 +5,12 @@ import type { Clock } from '../clock.ts';
 import { leaseLanes, releaseLane, renewLanes, routersWithDueSessions } from '../db/lanes.ts';
 import type { RouterId } from '../domain/ids.ts';
 import { describeError, type Log } from '../log.ts';
+import { gather } from './gather.ts';
 import { GenerationWatch } from './generation-watch.ts';
 import { LaneRunner, type RunnerDeps } from './lane-runner.ts';
 import { regularly } from './regularly.ts';
+import { type LaneWish, prepareApart, type Prepared } from './session.ts';
+import { recordApart, type Result } from './session-outcomes.ts';
 
 export interface LaneDeps {
   readonly db: Knex;
@@ -35,6 +38,15 @@ export interface Lane {
   stop(): Promise<void>;
 }
 
+/**
+ * Keys of different routers in one look, and outcomes in one transaction. Small enough that a payment is not held up by
+ * its neighbours in the look; a router counts as three keys even where it has room for none.
+ */
+const together = {
+  looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.max(3, most) },
+  records: { most: 250, atOnce: 1 },
+};
+
 /** Between two looks, however often it is woken. */
 const leastPauseMs = 5;
 
@@ -57,6 +69,7 @@ export function startLane(deps: LaneDeps): Lane {
 class Lanes {
   readonly #deps: LaneDeps;
   readonly #leaseMs: number;
+  readonly #claimMs: number;
   readonly #client: CoaClient;
   readonly #runnerDeps: RunnerDeps;
   readonly #running = new Map<RouterId, { runner: LaneRunner; heldUntil: number; ended: Promise<void> }>();
@@ -77,12 +90,23 @@ class Lanes {
       vault: deps.vault,
       client: this.#client,
       watch: new GenerationWatch(deps.db),
-      settings: {
-        window: deps.window ?? 64,
-        claimMs: 60_000 + waitsMs.reduce((sum, ms) => sum + ms, 0),
-        assertAgainAfterMs: deps.assertAgainAfterMs ?? 5000,
-      },
+      looks: gather<LaneWish, Prepared>((wishes) => this.#prepare(wishes), together.looks),
+      records: gather<Result, null>((results) => this.#record(results), together.records),
+      window: deps.window ?? 64,
     };
+    // Longer than all retransmits together.
+    this.#claimMs = 60_000 + waitsMs.reduce((sum, ms) => sum + ms, 0);
+  }
+
+  #prepare(wishes: readonly LaneWish[]): Promise<Prepared[]> {
+    const { db, clock, log } = this.#deps;
+    return prepareApart({ db, log }, wishes, { claimMs: this.#claimMs, now: clock.now() });
+  }
+
+  async #record(results: readonly Result[]): Promise<null[]> {
+    const { db, log, assertAgainAfterMs } = this.#deps;
+    await recordApart({ db, log }, results, { assertAgainAfterMs: assertAgainAfterMs ?? 5000 });
+    return results.map(() => null);
   }
 
   wake(): void {

@@ -7,9 +7,10 @@ import {
   recordClaimedGone,
   recordOutcomes,
 } from '../db/enforcement.ts';
-import { inTransaction } from '../db/knex.ts';
+import { inTransaction, isPassing } from '../db/knex.ts';
 import { fail, finish, release } from '../db/reconcile-queue.ts';
 import { decideAfterRefusal, isDoubtOver } from '../domain/enforcement.ts';
+import { describeError, type Log } from '../log.ts';
 import { hasOf, type Sending } from './session.ts';
 
 export interface Result {
@@ -22,6 +23,30 @@ export interface Result {
 
 /** The Stop follows within seconds, where it follows. */
 export const firstStopCheckMs = 5000;
+
+/**
+ * Records, and never throws. Where one of them cannot be written the others are written without it. What is not written
+ * stays pending and its access in doubt, so that the next look sends again rather than believe.
+ */
+export async function recordApart(
+  deps: { db: Knex; log: Log },
+  results: readonly Result[],
+  options: { assertAgainAfterMs: number },
+): Promise<void> {
+  try {
+    await recordResults(deps.db, results, options);
+  } catch (error) {
+    if (results.length > 1 && !isPassing(error)) {
+      const half = Math.ceil(results.length / 2);
+      await recordApart(deps, results.slice(0, half), options);
+      await recordApart(deps, results.slice(half), options);
+      return;
+    }
+    deps.log.error('outcomes not recorded', { error: describeError(error), count: results.length });
+    const claims = results.map(({ sending }) => sending.claim);
+    await release(deps.db, claims, 1000).catch(() => undefined);
+  }
+}
 
 /**
  * Writes down what became of a batch of packets, and what the sessions have by now; then gives the keys back: done, to be

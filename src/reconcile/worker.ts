@@ -38,13 +38,15 @@ const defaults: Required<WorkerOptions> = {
 
 /**
  * Looks at login and router keys until it is stopped. Each kind has loops of its own, so that a slow router never delays a
- * login. Several workers may run, on several hosts: the queue hands out disjoint batches.
+ * login, and so have logins that a person waits for, so that no payment stands behind a batch of a run. Several workers
+ * may run, on several hosts: the queue hands out disjoint batches.
  */
 export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
   const settled = { ...defaults, ...options };
   const { reconcileRouters } = deps;
-  const loops = Array.from({ length: settled.loginLooks }, () =>
-    startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), settled),
+  const bulk = Array.from({ length: settled.loginLooks }, () => 'bulk' as const);
+  const loops = (['urgent', ...bulk] as const).map((which) =>
+    startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), { ...settled, which }),
   );
   if (reconcileRouters !== undefined) loops.push(startLoop(deps, 'router', reconcileRouters, settled));
   return {
@@ -57,11 +59,13 @@ export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Work
   };
 }
 
+type LoopOptions = Required<WorkerOptions> & { which?: 'urgent' | 'bulk' };
+
 function startLoop(
   deps: WorkerDeps,
   kind: ReconcileKind,
   look: (claims: readonly Claim[]) => Promise<unknown>,
-  options: Required<WorkerOptions>,
+  options: LoopOptions,
 ): Worker {
   const nap = createNap();
   let isStopping = false;
@@ -89,12 +93,17 @@ async function lookOnce(
   deps: WorkerDeps,
   kind: ReconcileKind,
   look: (claims: readonly Claim[]) => Promise<unknown>,
-  options: Required<WorkerOptions>,
+  options: LoopOptions,
 ): Promise<'worked' | 'idle' | 'failed'> {
   let claims: Claim[] = [];
   let renewal: NodeJS.Timeout | undefined;
   try {
-    claims = await claim(deps.db, kind, { limit: options.batch, leaseMs: options.leaseMs });
+    const { which } = options;
+    claims = await claim(deps.db, kind, {
+      limit: options.batch,
+      leaseMs: options.leaseMs,
+      ...(which === undefined ? {} : { which }),
+    });
     if (claims.length === 0) return 'idle';
     const taken = claims;
     renewal = setInterval(() => {

@@ -497,6 +497,78 @@ describe('lane', function () {
     expect(place).to.be.within(1, 20);
   });
 
+  it('when the pace is used up and a payment comes, it goes at once, and bulk waits for what it took', async () => {
+    const nas = await router('1', { pace: 2 });
+    for (let i = 0; i < 6; i++) await toSlow('1', '1k/1k');
+    await db('reconcile_queue').update({ priority: 50 });
+    const sender = lane({ pollMs: 60_000 });
+    await until('bulk has begun', () => nas.seen.length > 0, { timeoutMs: 5000, stepMs: 2 });
+    const before = nas.seen.length;
+    await toSlow('1', '9M/9M');
+    sender.wake();
+    await until('the payment', () => nas.seen.some((one) => rateOf(one) === '9M/9M'), { timeoutMs: 5000 });
+    expect(
+      nas.seen.findIndex((one) => rateOf(one) === '9M/9M'),
+      'before the next of bulk',
+    ).to.equal(before);
+    await until('bulk goes on', () => nas.seen.length > before + 1, { timeoutMs: 5000 });
+    const [payment, next] = nas.seen.slice(before);
+    // Two a second: half a second of debt, and half a second for the next one itself.
+    expect((next?.at ?? 0) - (payment?.at ?? 0)).to.be.greaterThan(450);
+  });
+
+  it('when a decision is just being written, others of the same router and of other routers do not wait', async () => {
+    const [near, far] = [await router('1'), await router('2')];
+    const { login } = await toSlow('1', '1k/1k');
+    await toSlow('1', '2k/2k');
+    await toSlow('2', '3k/3k');
+    const trx = await db.transaction();
+    await trx('access_decision').where('login_id', login.id).forUpdate().select('login_id');
+    lane();
+    await until('the others', () => near.seen.length === 1 && far.seen.length === 1, { timeoutMs: 5000 });
+    expect([...near.seen, ...far.seen].map(rateOf)).to.deep.equal(['2k/2k', '3k/3k']);
+    await trx.commit();
+    await settled();
+    expect(near.seen.map(rateOf)).to.deep.equal(['2k/2k', '1k/1k']);
+  });
+
+  it('when something of one session cannot be read, that key fails and the others go on', async () => {
+    const [near, far] = [await router('1'), await router('2')];
+    const { login, session } = await toSlow('1', '1k/1k');
+    await toSlow('1', '2k/2k');
+    await toSlow('2', '3k/3k');
+    await db('access_decision').where('login_id', login.id).update({ coa_attributes: 'not JSON' });
+    lane();
+    await until('the others', () => near.seen.length === 1 && far.seen.length === 1, { timeoutMs: 5000 });
+    await until('only it is left', async () => (await queueSize(db)) === 1, { timeoutMs: 5000 });
+    const [row] = await db('reconcile_queue').select<{ key: string; attempts: number }[]>('key', 'attempts');
+    expect(row?.key).to.equal(session);
+    expect(row?.attempts).to.be.greaterThan(0);
+    expect([...near.seen, ...far.seen].map(rateOf)).to.deep.equal(['2k/2k', '3k/3k']);
+  });
+
+  it('when the outcome of one session cannot be written, those of the others are', async () => {
+    const nas = await router('1');
+    const { session } = await toSlow('1', '1k/1k');
+    const { session: other } = await toSlow('1', '2k/2k');
+    await db.raw(
+      `CREATE TRIGGER no_outcome BEFORE UPDATE ON enforcement FOR EACH ROW
+       IF NEW.radacctid = ${session} AND NEW.outcome = 'ack' THEN SIGNAL SQLSTATE '45000'; END IF`,
+    );
+    try {
+      lane();
+      await until('both packets', () => nas.seen.length >= 2, { timeoutMs: 5000 });
+      const outcomeOf = async (id: string) => (await evidenceOf(db, id))[0]?.outcome;
+      await until('the outcome of the other', async () => (await outcomeOf(other)) === 'ack', {
+        timeoutMs: 5000,
+      });
+      expect(await outcomeOf(session)).to.equal('pending');
+    } finally {
+      await db.raw('DROP TRIGGER no_outcome');
+    }
+    await settled();
+  });
+
   it('paces by the router: no more a second than it is set to', async () => {
     const nas = await router('1', { pace: 20 });
     for (let i = 0; i < 30; i++) await toSlow('1');

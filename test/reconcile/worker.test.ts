@@ -68,6 +68,27 @@ describe('reconcile/worker and reconcile/sweep', () => {
       await untilDone();
     });
 
+    it('startWorker, while a batch of a run takes its time, looks at a payment beside it', async () => {
+      const [bulk, paying] = [await aLogin(db), await aLogin(db)];
+      await requestLogins(db, [bulk.id], { priority: 'run', requestedBy: 'run' });
+      // A row that somebody is just writing keeps the run's transaction waiting.
+      const trx = await db.transaction();
+      await trx('radcheck').insert({ username: bulk.username, attribute: 'Cleartext-Password', value: 'x' });
+      const worker = start();
+      const isClaimed = async () =>
+        (await db('reconcile_queue').whereNotNull('claim_token').first<unknown>('id')) !== undefined;
+      await until('the batch is looked at', isClaimed, { timeoutMs: 5000 });
+      await requestLogins(db, [paying.id], { priority: 'payment', requestedBy: 'payment' });
+      worker.wake();
+      const hasRows = async ({ username }: { username: string }) =>
+        'Cleartext-Password' in (await rowsOf(db, username)).check;
+      await until('the rows of who paid', () => hasRows(paying), { timeoutMs: 5000 });
+      expect(await hasRows(bulk)).to.equal(false);
+      await trx.rollback();
+      await untilDone();
+      expect(await hasRows(bulk)).to.equal(true);
+    });
+
     it('startWorker, several at once, share the keys and end all of them', async function () {
       this.timeout(60_000);
       const ids = await manyLogins(db, 900, 'shared');
