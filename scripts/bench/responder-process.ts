@@ -101,7 +101,7 @@ class Responder {
 
   #isProved(request: Packet): boolean {
     const verdict = verifyRequest(request.bytes, this.router.secret);
-    return verdict.authenticator === 'valid' && verdict.messageAuthenticator === 'valid';
+    return verdict.authenticator === 'valid' && verdict.messageAuthenticator !== 'invalid';
   }
 
   /** An Error-Cause, or undefined where it was done. */
