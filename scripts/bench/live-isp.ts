@@ -5,7 +5,7 @@ import { addMasterPackage } from '../../src/catalog/add-master-package.ts';
 import { addPackage } from '../../src/catalog/add-package.ts';
 import { sqlInstant } from '../../src/db/knex.ts';
 import { requestAllLogins } from '../../src/db/login-requests.ts';
-import { queueDepth } from '../../src/db/reconcile-queue.ts';
+import { queueDepth } from '../../src/db/queue-depth.ts';
 import { routerSecretPlace } from '../../src/db/routers.ts';
 import { saveSettings } from '../../src/db/settings.ts';
 import { asId, type RouterId } from '../../src/domain/ids.ts';

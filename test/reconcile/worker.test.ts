@@ -133,7 +133,7 @@ describe('reconcile/worker and reconcile/sweep', () => {
       await wait(200);
       for (let i = 0; i < 20; i++) worker.wake();
       await wait(100);
-      expect(asked, 'a pause after each failure, whoever wakes').to.be.within(1, 15);
+      expect(asked, 'a pause after each failure, whoever wakes').to.be.within(1, 24);
       isAway = false;
       await untilDone();
     });
