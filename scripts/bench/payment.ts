@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { join } from 'node:path';
-import { CoaClient } from '../../src/adapters/radius/coa-client.ts';
 import type { App } from '../../src/app.ts';
 import { applyOverdueRun } from '../../src/billing/overdue-run-apply.ts';
 import { createOverdueRun } from '../../src/billing/overdue-run.ts';
@@ -16,7 +15,7 @@ import { projectRoot } from '../servers/place.ts';
 import { type BenchServer, machineLine, openBenchServer } from './bench-server.ts';
 import { mean, print, quantile, say, tableHead, tableLine } from './figures.ts';
 import { addDebts, benchSessionId, decideAll, fillLiveIsp, openSessions } from './live-isp.ts';
-import { radclientCoa } from './radclient.ts';
+import { asPanel, bareRoundTrips } from './payment-baselines.ts';
 import { type ResponderRouter, responderRouters, type Responders, startResponders } from './responders.ts';
 import { build, cpuMsOf, memoryOf, type RoleProcess, startRoleProcess } from './role-processes.ts';
 
@@ -325,73 +324,6 @@ async function isEnforced(app: App, count: number): Promise<boolean> {
     .where({ outcome: 'ack', why: 'invoice_overdue' })
     .count<{ n: string }[]>('* as n');
   return Number(row[0]?.n) >= count;
-}
-
-/** The floor: our client, the same routers, the same packet, one after another, and nothing else of ours. */
-async function bareRoundTrips(
-  app: App,
-  routers: readonly ResponderRouter[],
-  payers: readonly SubscriberId[],
-): Promise<number[]> {
-  const client = new CoaClient({ sourceAddress: '127.0.0.1' });
-  const sessions = await sessionsOf(app, payers);
-  const taken: number[] = [];
-  for (const session of sessions) {
-    const target = routers.find(({ address }) => address === session.nasipaddress);
-    if (target === undefined) throw new Error('a session on no router');
-    const outcome = await client.send({
-      kind: 'coa',
-      target,
-      attributes: [
-        ['User-Name', session.username],
-        ['Acct-Session-Id', session.acctsessionid],
-        ['Mikrotik-Rate-Limit', '1M/1M'],
-      ],
-    });
-    if (outcome.kind !== 'ack') throw new Error(`no ACK: ${outcome.kind}`);
-    taken.push(outcome.roundTripUs / 1000);
-  }
-  await client.close();
-  return taken;
-}
-
-/** What many panels do in the web request: write the row, start radclient, wait for it. Nothing is queued or remembered. */
-async function asPanel(
-  app: App,
-  routers: readonly ResponderRouter[],
-  payers: readonly SubscriberId[],
-): Promise<number[]> {
-  const taken: number[] = [];
-  for (const session of await sessionsOf(app, payers)) {
-    const target = routers.find(({ address }) => address === session.nasipaddress);
-    if (target === undefined) throw new Error('a session on no router');
-    const startedAt = performance.now();
-    await app.db.raw(
-      `UPDATE radreply SET value = '20M/100M' WHERE username = ? AND attribute = 'Mikrotik-Rate-Limit'`,
-      [session.username],
-    );
-    await radclientCoa(target, [
-      `User-Name = "${session.username}"`,
-      `Acct-Session-Id = "${session.acctsessionid}"`,
-      'Mikrotik-Rate-Limit = "20M/100M"',
-    ]);
-    taken.push(performance.now() - startedAt);
-  }
-  return taken;
-}
-
-function sessionsOf(app: App, payers: readonly SubscriberId[]) {
-  return app
-    .db('radacct')
-    .whereIn(
-      'username',
-      payers.map((id) => `u${id}`),
-    )
-    .select<{ username: string; acctsessionid: string; nasipaddress: string }[]>(
-      'username',
-      'acctsessionid',
-      'nasipaddress',
-    );
 }
 
 /** From now on every wake-up of any process is lost: what is left is polling. */
