@@ -1,3 +1,4 @@
+import { byIndex } from './keyset.ts';
 import { type Db, fromSqlInstant } from './knex.ts';
 import type { ReconcileKind } from './reconcile-requests.ts';
 
@@ -19,41 +20,21 @@ type Row = Record<string, string | number | null>;
 
 const textOf = (value: string | number | null | undefined) => (value == null ? null : String(value));
 
-/** Given-up keys, the oldest of the first thousand first: what is dealt with makes room for the next. */
-export async function parkedKeyViews(db: Db, limit: number): Promise<ParkedKeyView[]> {
-  const some = db('reconcile_queue')
-    .whereIn('kind', ['login', 'session', 'router'])
-    .andWhere({ is_parked: true })
-    .limit(1000)
-    .select('id', 'kind', 'key', 'attempts', 'last_error', 'requested_at', 'router_id')
-    .as('q');
-  const rows: Row[] = await db
-    .queryBuilder()
-    .from(some)
-    .leftJoin('radacct as a', (on) => {
-      on.on('a.radacctid', 'q.key').andOnVal('q.kind', 'session');
-    })
-    .leftJoin('login as l', (on) => {
-      on.on('l.id', 'q.key').andOnVal('q.kind', 'login');
-    })
-    .leftJoin('login as u', 'u.username', 'a.username')
-    .leftJoin('subscription as s', 's.id', db.raw('COALESCE(l.subscription_id, u.subscription_id)'))
-    .leftJoin('router as r', 'r.id', db.raw("IF(q.kind = 'router', q.key, q.router_id)"))
-    .orderBy('q.requested_at')
-    .limit(limit)
-    .select({
-      id: 'q.id',
-      kind: 'q.kind',
-      key: 'q.key',
-      attempts: 'q.attempts',
-      last_error: 'q.last_error',
-      requested_at: 'q.requested_at',
-      username: db.raw('COALESCE(l.username, a.username)'),
-      subscriber_id: 's.subscriber_id',
-      router_id: 'r.id',
-      router_name: 'r.name',
-    });
-  return rows.map((row) => ({
+/** Given-up keys by kind, the most urgent and then the oldest first, after a place; `place` of each row is where it stands. */
+export async function parkedKeyViews(
+  db: Db,
+  limit: number,
+  after: readonly string[] | null = null,
+): Promise<(ParkedKeyView & { readonly place: readonly string[] })[]> {
+  const start = after?.length === 4 ? reconcileKinds.indexOf(after[0] as ReconcileKind) : -1;
+  const found: Row[] = [];
+  // A kind at a time, since the index has them one after the other.
+  for (const kind of reconcileKinds.slice(Math.max(0, start))) {
+    if (found.length >= limit) break;
+    const place = after !== null && kind === after[0] ? after.slice(1) : null;
+    found.push(...(await parkedKeys(db, kind, limit - found.length, place)));
+  }
+  return found.map((row) => ({
     id: String(row['id']),
     kind: row['kind'] as ReconcileKind,
     key: String(row['key']),
@@ -64,7 +45,62 @@ export async function parkedKeyViews(db: Db, limit: number): Promise<ParkedKeyVi
     subscriberId: textOf(row['subscriber_id']),
     routerId: textOf(row['router_id']),
     routerName: textOf(row['router_name']),
+    place: [row['kind'], row['priority'], row['not_before'], row['id']].map(String),
   }));
+}
+
+const reconcileKinds: readonly ReconcileKind[] = ['login', 'session', 'router'];
+
+/** In the order of the index that has them: priority falling, not_before, id. */
+async function parkedKeys(
+  db: Db,
+  kind: ReconcileKind,
+  limit: number,
+  place: readonly string[] | null,
+): Promise<Row[]> {
+  const some = byIndex(db, 'reconcile_queue', 'queue_due')
+    .where({ kind, is_parked: true })
+    .orderBy([{ column: 'priority', order: 'desc' }, 'not_before', 'id'])
+    .limit(limit)
+    .select('*');
+  if (place !== null) {
+    const [priority = '', notBefore = '', id = ''] = place;
+    void some.whereRaw('priority <= ? AND (priority < ? OR not_before > ? OR (not_before = ? AND id > ?))', [
+      priority,
+      priority,
+      notBefore,
+      notBefore,
+      id,
+    ]);
+  }
+  const rows = await db
+    .queryBuilder()
+    .from(some.as('q'))
+    .leftJoin('radacct as a', (on) => {
+      on.on('a.radacctid', 'q.key').andOnVal('q.kind', 'session');
+    })
+    .leftJoin('login as l', (on) => {
+      on.on('l.id', 'q.key').andOnVal('q.kind', 'login');
+    })
+    .leftJoin('login as u', 'u.username', 'a.username')
+    .leftJoin('subscription as s', 's.id', db.raw('COALESCE(l.subscription_id, u.subscription_id)'))
+    .leftJoin('router as r', 'r.id', db.raw("IF(q.kind = 'router', q.key, q.router_id)"))
+    .orderBy([{ column: 'q.priority', order: 'desc' }, 'q.not_before', 'q.id'])
+    .select({
+      id: 'q.id',
+      kind: 'q.kind',
+      key: 'q.key',
+      priority: 'q.priority',
+      not_before: 'q.not_before',
+      attempts: 'q.attempts',
+      last_error: 'q.last_error',
+      requested_at: 'q.requested_at',
+      username: db.raw('COALESCE(l.username, a.username)'),
+      subscriber_id: 's.subscriber_id',
+      router_id: 'r.id',
+      router_name: 'r.name',
+    });
+  return rows as Row[];
 }
 
 export interface SilentRouter {

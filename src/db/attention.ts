@@ -13,14 +13,21 @@ export interface ParkedSubscription {
   parkedAt: Date;
 }
 
-export async function parkedSubscriptions(db: Db, limit: number): Promise<ParkedSubscription[]> {
-  const rows = await db('parked as k')
+/** Those that nobody has dealt with, the oldest first, after one of them. */
+export async function parkedSubscriptions(
+  db: Db,
+  limit: number,
+  afterId: string | null = null,
+): Promise<ParkedSubscription[]> {
+  const query = db('parked as k')
     .join('subscription as s', 's.id', 'k.subscription_id')
     .join('subscriber as b', 'b.id', 's.subscriber_id')
     .whereNull('k.settled_at')
     .orderBy('k.id')
     .limit(limit)
     .select<Record<string, string>[]>('k.*', { subscriber_id: 'b.id', name: 'b.name' });
+  if (afterId !== null) void query.where('k.id', '>', afterId);
+  const rows = (await query) as Record<string, string>[];
   return rows.map((row) => ({
     id: row['id'] ?? '',
     runKind: row['run_kind'] as ParkedSubscription['runKind'],

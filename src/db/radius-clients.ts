@@ -1,4 +1,5 @@
 import { type ClientLevel, clientLevel, type ClientState } from '../domain/client-evidence.ts';
+import { inOrder } from './keyset.ts';
 import { chunksOf, type Db, fromSqlInstant, sqlInstant } from './knex.ts';
 
 interface Row {
@@ -118,7 +119,11 @@ export interface ClientFault {
   readonly since: Date;
 }
 
-export async function clientFaults(db: Db, limit = 500): Promise<ClientFault[]> {
+export async function clientFaults(
+  db: Db,
+  limit = 500,
+  after: readonly string[] | null = null,
+): Promise<ClientFault[]> {
   interface FaultRow {
     host: string;
     router_id: string;
@@ -126,12 +131,15 @@ export async function clientFaults(db: Db, limit = 500): Promise<ClientFault[]> 
     error: string;
     wanted_at: string;
   }
-  const rows = await db('radius_client as c')
-    .leftJoin('router as r', 'r.id', 'c.router_id')
-    .whereNotNull('c.error')
-    .select<FaultRow[]>('c.host', 'c.router_id', 'r.name', 'c.error', 'c.wanted_at')
-    .orderBy(['c.wanted_at', 'c.host', 'c.router_id'])
-    .limit(limit);
+  const query = inOrder(
+    db,
+    db('radius_client as c').leftJoin('router as r', 'r.id', 'c.router_id').whereNotNull('c.error'),
+    { columns: ['c.wanted_at', 'c.host', 'c.router_id'], way: 'asc' },
+    after === null ? null : { direction: 'after', values: after },
+  );
+  const rows = (await query
+    .limit(limit)
+    .select('c.host', 'c.router_id', 'r.name', 'c.error', 'c.wanted_at')) as FaultRow[];
   return rows.map((row) => ({
     host: row.host,
     routerId: row.router_id,
@@ -139,6 +147,11 @@ export async function clientFaults(db: Db, limit = 500): Promise<ClientFault[]> 
     error: row.error,
     since: fromSqlInstant(row.wanted_at),
   }));
+}
+
+/** Where a fault stands in the list, to go on after it. */
+export function placeOfFault(fault: ClientFault): readonly string[] {
+  return [sqlInstant(fault.since), fault.host, fault.routerId];
 }
 
 /**

@@ -113,4 +113,43 @@ describe('pages of the NOC', () => {
     expect((await noc.post(`/attention/keys/${id ?? ''}/retry`)).status).to.equal(303);
     expect(await web.t.db('reconcile_queue').pluck<number[]>('is_parked')).to.deep.equal([0]);
   });
+
+  it('needs attention, with more of a kind than one page holds, says how many and pages through all of them', async () => {
+    const { db } = web.t;
+    await db('reconcile_queue').del();
+    await db('reconcile_queue').insert(
+      Array.from({ length: 130 }, (_, n) => ({
+        kind: n < 70 ? 'login' : 'session',
+        key: 1000 + n,
+        version: 1,
+        priority: n % 3,
+        not_before: `2026-04-30 00:00:${String(n % 7).padStart(2, '0')}`,
+        is_parked: true,
+        attempts: 12,
+        last_error: `fault ${n}.`,
+        requested_by: 'test',
+        requested_at: '2026-04-30 00:00:00',
+      })),
+    );
+    const first = await noc.get('/attention');
+    expect(first.text).to.include('(130)').and.include('The first 25').and.include('all 130');
+    expect(faultsIn(first.text)).to.have.length(25);
+    const seen: string[] = [];
+    let path: string | undefined = '/attention?show=keys';
+    for (let pages = 0; path !== undefined && pages < 5; pages++) {
+      const { text, status } = await noc.get(path);
+      expect(status).to.equal(200);
+      seen.push(...faultsIn(text));
+      path = /rel="next" href="([^"]+)"/.exec(text)?.[1]?.replaceAll('&amp;', '&').replaceAll('&#x3D;', '=');
+    }
+    expect(path).to.equal(undefined);
+    expect(seen).to.have.length(130);
+    expect(new Set(seen).size).to.equal(130);
+    expect((await noc.get('/attention?show=subscriptions')).text).to.include('Nothing of this kind any more');
+    expect((await noc.get('/attention?show=keys&after=bm9uc2Vuc2U')).status).to.equal(200);
+  });
 });
+
+function faultsIn(html: string): string[] {
+  return [...html.matchAll(/fault (\d+)\./g)].map(([, number = '']) => number);
+}

@@ -1,6 +1,14 @@
 import { giveUpKey, retryKey, retryKeys, settleParkedSubscription } from '../../network/attention.ts';
-import { attentionCounts, attentionList } from '../attention-view.ts';
+import {
+  attentionCounts,
+  type AttentionKind,
+  attentionKinds,
+  type AttentionList,
+  attentionList,
+  attentionPage,
+} from '../attention-view.ts';
 import { type FieldErrors, tryForm, typed } from '../form.ts';
+import { keysetOf, listSize, placeText, textQuery, withQuery } from '../list.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 
@@ -23,11 +31,28 @@ interface Refused {
 }
 
 async function showList(page: Page, refused: Refused | null): Promise<void> {
-  const list = await attentionList(page.app, sectionSize);
+  const only = attentionKinds.find((kind) => kind === textQuery(page, 'show')) ?? null;
+  const { list, next } = await listOf(page, only);
+  const counts = await attentionCounts(page.app);
   const noteOf = (line: string) => (refused?.line === line ? refused.note : '');
   const data = {
-    title: 'Needs attention',
-    counts: await attentionCounts(page.app),
+    title: only === null ? 'Needs attention' : titles[only],
+    crumbs: only === null ? [] : [{ label: 'Needs attention', href: '/attention' }],
+    only,
+    pager: {
+      previous: null,
+      next: next === null ? null : withQuery(page, { after: placeText(next), before: null }),
+    },
+    first: only !== null && keysetOf(page) !== null ? withQuery(page, { after: null, before: null }) : null,
+    counts,
+    shown: sectionSize,
+    isLong: {
+      keys: only === null && counts.keys > sectionSize,
+      subscriptions: only === null && counts.subscriptions > sectionSize,
+      faults: only === null && counts.clients > sectionSize,
+      routers: only === null && counts.routers > sectionSize,
+      runs: only === null && counts.runs > sectionSize,
+    },
     ...list,
     keys: list.keys.map((key) => ({
       ...key,
@@ -59,6 +84,21 @@ async function showList(page: Page, refused: Refused | null): Promise<void> {
   };
   if (refused === null) page.render('admin/attention/list', data);
   else page.render('admin/attention/list', { ...data, errors: refused.errors }, 400);
+}
+
+const titles: Record<AttentionKind, string> = {
+  keys: 'Given up on after many attempts',
+  subscriptions: 'Set aside by runs',
+  faults: 'Routers that FreeRADIUS could not take',
+};
+
+/** Everything with the first of each kind, or one kind with its pages. */
+async function listOf(
+  page: Page,
+  only: AttentionKind | null,
+): Promise<{ list: AttentionList; next: readonly string[] | null }> {
+  if (only === null) return { list: await attentionList(page.app, sectionSize), next: null };
+  return attentionPage(page.app, only, listSize, keysetOf(page)?.values ?? null);
 }
 
 function idOf(page: Page): string {
