@@ -155,7 +155,7 @@ function peopleRows({ subscribers: n, now }: BigIspOptions): Rows[] {
     rows(
       'access_decision',
       'login_id, access, reason, rate_limit, generation, access_fingerprint, redial_fingerprint, coa_attributes, decided_at, requested_by',
-      `seq, CASE seq % 25 WHEN 0 THEN 'denied' WHEN 1 THEN 'throttled' WHEN 2 THEN 'walled_garden' ELSE 'full' END, IF(seq % 25 < 3, 'invoice_overdue', 'active'), '10M/50M', 3, 'aaaaaaaaaa', 'bbbbbbbbbb', '[]', ${at} - INTERVAL seq % 100000 SECOND, 'bench'`,
+      `seq, CASE seq % 25 WHEN 0 THEN 'denied' WHEN 1 THEN 'throttled' WHEN 2 THEN 'walled_garden' ELSE 'full' END, IF(seq % 25 < 3, 'invoice_overdue', 'paid_up'), '10M/50M', 3, 'aaaaaaaaaa', 'bbbbbbbbbb', '[]', ${at} - INTERVAL seq % 100000 SECOND, 'bench'`,
       n,
     ),
     rows(
@@ -285,7 +285,7 @@ function runRows({ subscribers: n, now }: BigIspOptions): Rows[] {
     rows(
       'overdue_run',
       'id, as_of, state, requested_by, requested_at, subject_count, planned_count, planned_open_minor, started_at, finished_at',
-      `seq, ${day} - INTERVAL ${runs} - seq DAY, IF(seq = ${runs}, 'planned', 'applied'), 'schedule', ${at} - INTERVAL ${runs} - seq DAY, ${n}, 100, 300000, ${at}, ${at}`,
+      `seq, ${day} - INTERVAL ${runs} - seq DAY, IF(seq = ${runs}, 'planned', 'applied'), 'schedule', ${at} - INTERVAL ${runs} - seq DAY, ${n}, ${Math.ceil(n / runs)}, ${3000 * Math.ceil(n / runs)}, ${at} - INTERVAL ${runs} - seq DAY, ${at} - INTERVAL ${runs} - seq DAY`,
       runs,
     ),
     rows(

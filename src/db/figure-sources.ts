@@ -1,4 +1,5 @@
 import type { Day } from '../domain/day.ts';
+import type { OwedAge } from '../domain/figure-kinds.ts';
 import { type Db, fromSqlInstant, sqlInstant } from './knex.ts';
 
 /**
@@ -99,6 +100,34 @@ export async function collectedByDay(db: Db, from: Day): Promise<{ day: Day; min
     [from],
   )) as unknown as [{ day: Day; minor: string }[]];
   return rows.map((row) => ({ day: row.day, minor: BigInt(row.minor) }));
+}
+
+/** What is open on invoices by how many days it is past due. It reads every open invoice from an index: only a job asks. */
+export async function owedByAge(db: Db, today: Day): Promise<Map<OwedAge, bigint>> {
+  const [rows] = (await db.raw(
+    `SELECT CASE WHEN due_on >= ? THEN 'current'
+                 WHEN due_on >= ? - INTERVAL 30 DAY THEN '1_30'
+                 WHEN due_on >= ? - INTERVAL 60 DAY THEN '31_60'
+                 WHEN due_on >= ? - INTERVAL 90 DAY THEN '61_90'
+                 ELSE 'older' END AS age, SUM(open_minor) AS minor
+     FROM invoice FORCE INDEX (invoice_overdue) WHERE state = 'open' GROUP BY 1`,
+    [today, today, today, today],
+  )) as unknown as [{ age: OwedAge; minor: string }[]];
+  return new Map(rows.map((row) => [row.age, BigInt(row.minor)]));
+}
+
+/** Open sessions of logins that have less than full access, by access. From the decisions, which are the fewer. */
+export async function countLessThanFull(db: Db): Promise<Map<string, number>> {
+  const [rows] = (await db.raw(
+    `SELECT STRAIGHT_JOIN d.access, COUNT(*) AS n
+     FROM access_decision d FORCE INDEX (decision_access)
+     JOIN login l ON l.id = d.login_id
+     JOIN radacct a FORCE INDEX (radacct_user) ON a.username = l.username AND a.acctstoptime IS NULL
+     WHERE d.access IN ('throttled', 'walled_garden', 'denied')
+       AND d.reason NOT IN ('subscription_terminated', 'login_retired')
+     GROUP BY d.access`,
+  )) as unknown as [{ access: string; n: string }[]];
+  return new Map(rows.map((row) => [row.access, Number(row.n)]));
 }
 
 /** Logins with full access. They are most of all: only a job counts them. */

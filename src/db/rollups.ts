@@ -2,6 +2,7 @@ import type { AccountCode } from '../domain/chart-of-accounts.ts';
 import type { Day } from '../domain/day.ts';
 import type { LedgerAccountId } from '../domain/ids.ts';
 import type { Minor } from '../domain/money.ts';
+import { latestFigures } from './figures.ts';
 import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
 
 /** The last day that is sealed, and the instant at which the open time begins. */
@@ -54,6 +55,53 @@ export interface HouseBalance {
 export async function houseBalance(db: Db, accountId: LedgerAccountId): Promise<Minor> {
   const rows = await balanceRows(db, accountId);
   return BigInt(rows[0]?.balance ?? 0);
+}
+
+/** Entries since the last sealed day that a page sums at each look. */
+const openMost = 4000;
+const sampleMaxAgeMs = 15 * 60_000;
+
+/** Whether more was posted since the last sealed day than a page may sum: the day of a big invoice run. */
+export async function isMuchUnsealed(db: Db): Promise<boolean> {
+  const [rows] = (await db.raw(
+    `SELECT COUNT(*) AS n FROM (
+       SELECT 1 FROM ledger_entry FORCE INDEX (ledger_entry_posted)
+       WHERE posted_at >= COALESCE((SELECT MAX(until_at) FROM ledger_rollup), '1000-01-01') LIMIT ?) x`,
+    [openMost + 1],
+  )) as unknown as [{ n: string }[]];
+  return Number(rows[0]?.n ?? 0) > openMost;
+}
+
+/** The figure in which a job keeps what a house account held; see network/figures.ts. */
+export const houseFigure = (accountId: LedgerAccountId) => `house.${accountId}`;
+
+/** What each house account holds for a page: summed now, or, on a day of many entries, what was counted minutes ago. */
+export async function shownHouseBalances(
+  db: Db,
+  now: Date,
+): Promise<{ balances: HouseBalance[]; countedAt: Date | null }> {
+  if (!(await isMuchUnsealed(db))) return { balances: await houseBalances(db), countedAt: null };
+  const accounts = await db('ledger_account')
+    .where({ owner_key: 'house' })
+    .orderBy(['code', 'currency'])
+    .select<Omit<BalanceRow, 'balance'>[]>('id', 'code', 'currency', 'exponent');
+  const kinds = accounts.map((account) => houseFigure(account.id));
+  const sampled = await latestFigures(db, kinds, new Date(now.getTime() - sampleMaxAgeMs));
+  const points = kinds.map((kind) => sampled.get(kind));
+  const [first] = points;
+  // One sample is of one instant: the sum over all accounts has to hold.
+  const isWhole = points.every((point) => point?.at.getTime() === first?.at.getTime());
+  if (first === undefined || !isWhole) return { balances: await houseBalances(db), countedAt: null };
+  return {
+    balances: accounts.map((account, index) => ({
+      accountId: account.id,
+      code: account.code,
+      currency: account.currency,
+      exponent: account.exponent,
+      balanceMinor: points[index]?.value ?? 0n,
+    })),
+    countedAt: first.at,
+  };
 }
 
 export async function houseBalances(db: Db): Promise<HouseBalance[]> {

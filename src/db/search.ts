@@ -8,7 +8,7 @@ import {
 } from '../domain/ids.ts';
 import type { SearchTerms } from '../domain/search-terms.ts';
 import { type Db, fromSqlInstant } from './knex.ts';
-import { startsWith } from './subscriber-list.ts';
+import { startsWith } from './subscriber-drivers.ts';
 
 /** Reads of the search field: each by an index, each bounded. */
 

@@ -1,30 +1,13 @@
-import type { Day } from '../domain/day.ts';
 import type { SubscriberId } from '../domain/ids.ts';
 import type { Db } from './knex.ts';
-
-/** Which subscribers a list shows. Everything that is given must be true of them. */
-export interface SubscriberFilter {
-  readonly state: SubscriberState | null;
-  /** Of each group one has to be the beginning of a term: see domain/search-terms.ts. */
-  readonly prefixes: readonly (readonly string[])[];
-  readonly packageId: string | null;
-  readonly profileId: string | null;
-  /** Online on that router. */
-  readonly routerId: string | null;
-  /** The operator's day: what was due before it is overdue. */
-  readonly today: Day;
-}
-
-export const subscriberStates = [
-  'full',
-  'throttled',
-  'walled_garden',
-  'denied',
-  'overdue',
-  'hold',
-  'online',
-] as const;
-export type SubscriberState = (typeof subscriberStates)[number];
+import {
+  type Driver,
+  driverFor,
+  joined,
+  othersOf,
+  type Sql,
+  type SubscriberFilter,
+} from './subscriber-drivers.ts';
 
 /** A subscriber's place in its list: the values of the driver's keys. */
 export interface SubscriberPlace {
@@ -32,21 +15,10 @@ export interface SubscriberPlace {
   readonly keys: readonly string[];
 }
 
-/** A part of a statement with its values. */
-interface Sql {
-  readonly sql: string;
-  readonly values: readonly (string | number)[];
-}
-
-/** One index that a list walks, in its order; what else is asked for is tested for each row. */
-interface Driver {
-  readonly from: string;
-  readonly where: Sql;
-  readonly keys: readonly string[];
-  /** Nothing where a subscriber is met once by itself. */
-  readonly isFirst: Sql | null;
-  /** The part of the filter that the index answers. */
-  readonly answers: 'text' | 'router' | 'state' | 'package' | 'profile' | 'nothing';
+interface PlacesPage {
+  readonly after?: readonly string[];
+  readonly before?: readonly string[];
+  readonly limit: number;
 }
 
 /**
@@ -56,29 +28,87 @@ interface Driver {
 export async function subscriberPlaces(
   db: Db,
   filter: SubscriberFilter,
-  page: { after?: readonly string[]; before?: readonly string[]; limit: number },
+  page: PlacesPage,
 ): Promise<SubscriberPlace[]> {
+  return placesUpTo(db, filter, page, null);
+}
+
+/**
+ * The same for somebody who waits for it: where several things are asked for at once and few have them all, at most
+ * `most` rows of the leading index are looked at. `cutAt` is where looking ended before the page was full, to go on from.
+ */
+export async function subscriberPlacesWithin(
+  db: Db,
+  filter: SubscriberFilter,
+  page: PlacesPage,
+  most: number,
+): Promise<{ places: SubscriberPlace[]; cutAt: readonly string[] | null }> {
   const driver = driverFor(filter);
+  const isOne = othersOf(driver, filter).length === 0;
+  const end = isOne ? null : await endOfStretch(db, driver, page, most);
+  const places = await placesUpTo(db, filter, page, end);
+  return { places, cutAt: places.length < page.limit ? end : null };
+}
+
+/** The keys of the row that is `most` rows of the index further; null where there are not so many. */
+async function endOfStretch(
+  db: Db,
+  driver: Driver,
+  page: PlacesPage,
+  most: number,
+): Promise<readonly string[] | null> {
+  const { start, order, columns } = orderOf(driver, page);
+  const conditions = joined(start === null ? [driver.where] : [driver.where, start], ' AND ');
+  const [rows] = (await db.raw(
+    `SELECT ${columns} FROM ${driver.index} WHERE ${conditions.sql} ORDER BY ${order} LIMIT 1 OFFSET ?`,
+    [...conditions.values, most - 1],
+  )) as unknown as [Record<string, string>[]];
+  const [row] = rows;
+  return row === undefined ? null : keysOf(driver, row);
+}
+
+function keysOf(driver: Driver, row: Record<string, string>): string[] {
+  return driver.keys.map((_, index) => String(row[`k${index}`]));
+}
+
+function orderOf(driver: Driver, page: PlacesPage): { start: Sql | null; order: string; columns: string } {
   const isBackwards = page.before !== undefined;
   const from = page.before ?? page.after;
-  const start = from?.length === driver.keys.length ? beyond(driver.keys, from, isBackwards) : null;
-  const conditions = conditionsOf(driver, filter, start);
-  const order = driver.keys.map((key) => `${key} ${isBackwards ? 'DESC' : 'ASC'}`).join(', ');
-  const columns = driver.keys.map((key, index) => `${key} AS k${index}`).join(', ');
+  return {
+    start: from?.length === driver.keys.length ? beyond(driver.keys, from, isBackwards) : null,
+    order: driver.keys.map((key) => `${key} ${isBackwards ? 'DESC' : 'ASC'}`).join(', '),
+    columns: driver.keys.map((key, index) => `${key} AS k${index}`).join(', '),
+  };
+}
+
+async function placesUpTo(
+  db: Db,
+  filter: SubscriberFilter,
+  page: PlacesPage,
+  end: readonly string[] | null,
+): Promise<SubscriberPlace[]> {
+  const driver = driverFor(filter);
+  const { start, order, columns } = orderOf(driver, page);
+  const bounds = [start, end === null ? null : upTo(driver.keys, end, page.before !== undefined)];
+  const conditions = conditionsOf(
+    driver,
+    filter,
+    bounds.filter((one) => one !== null),
+  );
   const [rows] = (await db.raw(
     `SELECT STRAIGHT_JOIN b.id, ${columns} FROM ${driver.from} WHERE ${conditions.sql} ORDER BY ${order} LIMIT ?`,
     [...conditions.values, page.limit],
   )) as unknown as [Record<string, string>[]];
   return rows.map((row) => ({
     id: row['id'] as SubscriberId,
-    keys: driver.keys.map((_, index) => String(row[`k${index}`])),
+    keys: keysOf(driver, row),
   }));
 }
 
 /** How many subscribers there are, counted to `limit` and no further. */
 export async function countSubscribers(db: Db, filter: SubscriberFilter, limit: number): Promise<number> {
   const driver = driverFor(filter);
-  const conditions = conditionsOf(driver, filter, null);
+  const conditions = conditionsOf(driver, filter, []);
   const [rows] = (await db.raw(
     `SELECT COUNT(*) AS n FROM (
        SELECT STRAIGHT_JOIN 1 FROM ${driver.from} WHERE ${conditions.sql} LIMIT ?) x`,
@@ -87,10 +117,10 @@ export async function countSubscribers(db: Db, filter: SubscriberFilter, limit: 
   return Number(rows[0]?.n ?? 0);
 }
 
-function conditionsOf(driver: Driver, filter: SubscriberFilter, start: Sql | null): Sql {
+function conditionsOf(driver: Driver, filter: SubscriberFilter, bounds: readonly Sql[]): Sql {
   const parts = [driver.where, ...othersOf(driver, filter)];
   if (driver.isFirst !== null) parts.push(driver.isFirst);
-  if (start !== null) parts.push(start);
+  parts.push(...bounds);
   return joined(parts, ' AND ');
 }
 
@@ -108,222 +138,14 @@ function beyond(keys: readonly string[], values: readonly string[], isBackwards:
   return { sql: `${keys[0] ?? ''} ${sign}= ? AND (${any.sql})`, values: [values[0] ?? '', ...any.values] };
 }
 
-function joined(parts: readonly Sql[], between: string): Sql {
-  return { sql: parts.map((part) => part.sql).join(between), values: parts.flatMap((part) => part.values) };
-}
-
-function driverFor(filter: SubscriberFilter): Driver {
-  if (filter.prefixes.length > 0) return textDriver(filter);
-  if (filter.routerId !== null) return sessionDriver(filter.routerId);
-  const { state } = filter;
-  if (state === 'hold') return holdDriver();
-  if (state === 'overdue') return overdueDriver(filter.today);
-  if (state === 'denied' || state === 'walled_garden' || state === 'throttled') return accessDriver(state);
-  if (filter.packageId !== null) return packageDriver(filter.packageId);
-  if (filter.profileId !== null) {
-    const where = { sql: 'b.billing_profile_id = ?', values: [filter.profileId] };
-    const from = 'subscriber b FORCE INDEX (subscriber_profile)';
-    return { from, where, keys: ['b.id'], isFirst: null, answers: 'profile' };
-  }
-  if (state === 'online') return sessionDriver(null);
-  if (state === 'full') return accessDriver('full');
+/** Rows up to and with these keys. */
+function upTo(keys: readonly string[], values: readonly string[], isBackwards: boolean): Sql {
+  const past = beyond(keys, values, isBackwards);
+  const [first = ''] = keys;
+  const [value = ''] = values;
+  // The first key alone in front again: the range of the index ends there.
   return {
-    from: 'subscriber b FORCE INDEX (subscriber_name)',
-    // Always true: it makes of the whole index a range of it.
-    where: { sql: `b.name >= ''`, values: [] },
-    keys: ['b.name', 'b.id'],
-    isFirst: null,
-    answers: 'nothing',
+    sql: `${first} ${isBackwards ? '>' : '<'}= ? AND NOT (${past.sql})`,
+    values: [value, ...past.values],
   };
-}
-
-/** The longest group leads: it has the fewest terms. */
-function leadingGroup(prefixes: SubscriberFilter['prefixes']): readonly string[] {
-  const shortest = (group: readonly string[]) => Math.min(...group.map((prefix) => prefix.length));
-  return [...prefixes].sort((a, b) => shortest(b) - shortest(a))[0] ?? [];
-}
-
-function likes(column: string, group: readonly string[]): Sql {
-  const sql = group.map(() => `${column} LIKE ?`).join(' OR ');
-  return { sql: `(${sql})`, values: group.map(startsWith) };
-}
-
-/** A LIKE pattern in which the text's own wildcards mean themselves. */
-export function startsWith(text: string): string {
-  return `${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
-}
-
-function textDriver(filter: SubscriberFilter): Driver {
-  const group = leadingGroup(filter.prefixes);
-  const earlier = likes('e.term', group);
-  return {
-    from: 'subscriber_term t FORCE INDEX (PRIMARY) JOIN subscriber b ON b.id = t.subscriber_id',
-    where: likes('t.term', group),
-    keys: ['t.term', 't.subscriber_id'],
-    isFirst: {
-      sql: `(SELECT 1 FROM subscriber_term e FORCE INDEX (subscriber_term_of)
-              WHERE e.subscriber_id = b.id AND e.term < t.term AND ${earlier.sql} LIMIT 1) IS NULL`,
-      values: earlier.values,
-    },
-    answers: 'text',
-  };
-}
-
-const toSubscriber = `JOIN subscription n ON n.id = l.subscription_id JOIN subscriber b ON b.id = n.subscriber_id`;
-const loginsOf = `subscription rn JOIN login rl ON rl.subscription_id = rn.id`;
-
-function sessionDriver(routerId: string | null): Driver {
-  const on = (alias: string) => (routerId === null ? '' : ` AND ${alias}.router_id = ?`);
-  const values = routerId === null ? [] : [routerId];
-  const index = routerId === null ? 'radacct_open' : 'radacct_router';
-  return {
-    from: `radacct a FORCE INDEX (${index}) JOIN login l ON l.username = a.username ${toSubscriber}`,
-    where: { sql: `a.acctstoptime IS NULL${on('a')}`, values },
-    keys: ['a.radacctid'],
-    isFirst: {
-      sql: `(SELECT 1 FROM ${loginsOf} JOIN radacct ra FORCE INDEX (radacct_user) ON ra.username = rl.username
-              WHERE rn.subscriber_id = b.id AND ra.acctstoptime IS NULL${on('ra')}
-                AND ra.radacctid < a.radacctid LIMIT 1) IS NULL`,
-      values,
-    },
-    answers: routerId === null ? 'state' : 'router',
-  };
-}
-
-const holdCauses = `('fraud', 'staff', 'vacation')`;
-
-function holdDriver(): Driver {
-  return {
-    from: `suspension s FORCE INDEX (suspension_open) JOIN subscription n ON n.id = s.subscription_id
-           JOIN subscriber b ON b.id = n.subscriber_id`,
-    where: { sql: `s.open_cause IN ${holdCauses}`, values: [] },
-    keys: ['s.open_cause', 's.id'],
-    isFirst: {
-      sql: `(SELECT 1 FROM subscription rn JOIN suspension rs FORCE INDEX (suspension_one_open)
-               ON rs.subscription_id = rn.id
-              WHERE rn.subscriber_id = b.id AND rs.open_cause IN ${holdCauses}
-                AND (rs.open_cause < s.open_cause OR (rs.open_cause = s.open_cause AND rs.id < s.id))
-              LIMIT 1) IS NULL`,
-      values: [],
-    },
-    answers: 'state',
-  };
-}
-
-/** Oldest due day first: whoever waits longest is called first. */
-function overdueDriver(today: Day): Driver {
-  return {
-    from: 'invoice i FORCE INDEX (invoice_due) JOIN subscriber b ON b.id = i.subscriber_id',
-    where: { sql: `i.state = 'open' AND i.due_on < ?`, values: [today] },
-    keys: ['i.due_on', 'i.subscriber_id', 'i.id'],
-    isFirst: {
-      sql: `(SELECT 1 FROM invoice e FORCE INDEX (invoice_subscriber)
-              WHERE e.subscriber_id = b.id AND e.state = 'open' AND e.due_on <= i.due_on
-                AND (e.due_on < i.due_on OR e.id < i.id) LIMIT 1) IS NULL`,
-      values: [],
-    },
-    answers: 'state',
-  };
-}
-
-/** Reasons of logins that still live: those that ended would fill the list of the denied for ever. */
-const livingReasons = `('fraud_hold', 'invoice_overdue', 'paid_up', 'prepaid_expired', 'staff_hold', 'subscription_paused', 'vacation')`;
-
-function accessDriver(access: string): Driver {
-  return {
-    from: `access_decision d FORCE INDEX (decision_access) JOIN login l ON l.id = d.login_id ${toSubscriber}`,
-    where: { sql: `d.access = ? AND d.reason IN ${livingReasons}`, values: [access] },
-    keys: ['d.reason', 'd.login_id'],
-    isFirst: {
-      sql: `(SELECT 1 FROM ${loginsOf} JOIN access_decision rd FORCE INDEX (PRIMARY) ON rd.login_id = rl.id
-              WHERE rn.subscriber_id = b.id AND rd.access = ? AND rd.reason IN ${livingReasons}
-                AND (rd.reason < d.reason OR (rd.reason = d.reason AND rd.login_id < d.login_id))
-              LIMIT 1) IS NULL`,
-      values: [access],
-    },
-    answers: 'state',
-  };
-}
-
-function packageDriver(packageId: string): Driver {
-  return {
-    from: 'subscription n FORCE INDEX (subscription_package) JOIN subscriber b ON b.id = n.subscriber_id',
-    where: { sql: `n.package_id = ? AND n.state <> 'terminated'`, values: [packageId] },
-    keys: ['n.id'],
-    isFirst: {
-      sql: `(SELECT 1 FROM subscription e FORCE INDEX (subscription_subscriber)
-              WHERE e.subscriber_id = b.id AND e.package_id = ? AND e.state <> 'terminated' AND e.id < n.id
-              LIMIT 1) IS NULL`,
-      values: [packageId],
-    },
-    answers: 'package',
-  };
-}
-
-/**
- * What the driver does not answer, looked up for each row. As a subquery with a limit and not as EXISTS, which the
- * optimizer may turn round and answer by reading the whole other table.
- */
-function othersOf(driver: Driver, filter: SubscriberFilter): Sql[] {
-  const others: Sql[] = [];
-  const text = driver.answers === 'text' ? leadingGroup(filter.prefixes) : null;
-  for (const group of filter.prefixes.filter((one) => one !== text)) {
-    const like = likes('x.term', group);
-    others.push(
-      has(
-        `subscriber_term x FORCE INDEX (subscriber_term_of) WHERE x.subscriber_id = b.id AND ${like.sql}`,
-        like.values,
-      ),
-    );
-  }
-  if (filter.routerId !== null && driver.answers !== 'router') others.push(isOnline(filter.routerId));
-  if (filter.state !== null && driver.answers !== 'state') others.push(isIn(filter.state, filter.today));
-  if (filter.packageId !== null && driver.answers !== 'package') {
-    const sql = `subscription rp FORCE INDEX (subscription_subscriber)
-      WHERE rp.subscriber_id = b.id AND rp.package_id = ? AND rp.state <> 'terminated'`;
-    others.push(has(sql, [filter.packageId]));
-  }
-  if (filter.profileId !== null && driver.answers !== 'profile')
-    others.push({ sql: 'b.billing_profile_id = ?', values: [filter.profileId] });
-  return others;
-}
-
-function has(sql: string, values: Sql['values']): Sql {
-  return { sql: `(SELECT 1 FROM ${sql} LIMIT 1) = 1`, values };
-}
-
-function isOnline(routerId: string | null): Sql {
-  return has(
-    `${loginsOf} JOIN radacct ra FORCE INDEX (radacct_user) ON ra.username = rl.username
-      WHERE rn.subscriber_id = b.id AND ra.acctstoptime IS NULL${routerId === null ? '' : ' AND ra.router_id = ?'}`,
-    routerId === null ? [] : [routerId],
-  );
-}
-
-function isIn(state: SubscriberState, today: Day): Sql {
-  switch (state) {
-    case 'online':
-      return isOnline(null);
-    case 'overdue':
-      return has(
-        `invoice ri FORCE INDEX (invoice_subscriber)
-          WHERE ri.subscriber_id = b.id AND ri.state = 'open' AND ri.due_on < ?`,
-        [today],
-      );
-    case 'hold':
-      return has(
-        `subscription rn JOIN suspension rs FORCE INDEX (suspension_one_open) ON rs.subscription_id = rn.id
-          WHERE rn.subscriber_id = b.id AND rs.open_cause IN ${holdCauses}`,
-        [],
-      );
-    case 'full':
-    case 'throttled':
-    case 'walled_garden':
-    case 'denied':
-      return has(
-        `${loginsOf} JOIN access_decision rd FORCE INDEX (PRIMARY) ON rd.login_id = rl.id
-          WHERE rn.subscriber_id = b.id AND rd.access = ? AND rd.reason IN ${livingReasons}`,
-        [state],
-      );
-  }
 }

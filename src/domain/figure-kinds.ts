@@ -23,6 +23,12 @@ export function rejectReasonOf(text: string): string {
   return rejectReasons.has(text) ? text : 'other';
 }
 
+/** How long what is owed is past due, in days. */
+export const owedAges = ['current', '1_30', '31_60', '61_90', 'older'] as const;
+export type OwedAge = (typeof owedAges)[number];
+
+export const owedKind = (age: OwedAge) => `owed.${age}`;
+
 /** Those in the middle: of an even number the mean of both, null of none. Values in any order. */
 export function median(values: readonly number[]): number | null {
   const sorted = [...values].sort((a, b) => a - b);

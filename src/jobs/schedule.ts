@@ -3,6 +3,7 @@ import { applyInvoiceRun } from '../billing/invoice-run.ts';
 import { resumeInvoiceRuns } from '../billing/invoice-run-resume.ts';
 import { checkLedger } from '../billing/ledger-check.ts';
 import { resumeOverdueRuns, scheduledOverdueRun } from '../billing/overdue-run.ts';
+import { sumBigRuns } from '../billing/run-sums.ts';
 import { repairWronglySuspended } from '../billing/suspension-sweep.ts';
 import type { CommandContext } from '../command.ts';
 import { findBrokenSeal, sealActivity } from '../db/activity-seal.ts';
@@ -128,6 +129,12 @@ export const timetable: readonly Job[] = [
     name: 'figures',
     rhythm: every(60),
     run: async (ctx) => `${await fillFigures(ctx)} written`,
+  },
+  {
+    // The pages of runs over thousands would sum them up at each look.
+    name: 'sum-runs',
+    rhythm: every(60),
+    run: async (ctx) => `${(await sumBigRuns(ctx)).length} summed`,
   },
   {
     name: 'tidy-figures',

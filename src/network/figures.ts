@@ -3,6 +3,7 @@ import {
   collectedByDay,
   countAccessChanges,
   countFull,
+  countLessThanFull,
   type Counted,
   countPackets,
   countRejects,
@@ -11,6 +12,7 @@ import {
   countStanding,
   countStarts,
   newestId,
+  owedByAge,
 } from '../db/figure-sources.ts';
 import {
   type Figure,
@@ -22,9 +24,10 @@ import {
   wholeInstallation,
   writeFigures,
 } from '../db/figures.ts';
+import { houseBalances, houseFigure, isMuchUnsealed } from '../db/rollups.ts';
 import { readSettings } from '../db/settings.ts';
 import { addDays, dayIn, parseDay } from '../domain/day.ts';
-import { rejectReasonOf } from '../domain/figure-kinds.ts';
+import { owedAges, owedKind, rejectReasonOf } from '../domain/figure-kinds.ts';
 
 const minuteMs = 60_000;
 const stepMs = 5 * minuteMs;
@@ -63,6 +66,7 @@ export async function fillFigures(ctx: CommandContext): Promise<number> {
     ...routerFigures('router.starts', await countRouterStarts(ctx.db, marks.radacct, from)),
     ...routerFigures('router.rejects', await countRouterRejects(ctx.db, from)),
     ...(await recentCollections(ctx, now)),
+    ...(await moneyNow(ctx, minute)),
   ];
   await writeFigures(ctx.db, figures);
   return figures.length;
@@ -98,7 +102,11 @@ async function markBefore(
 async function whatStands(ctx: CommandContext, minute: Date): Promise<Figure[]> {
   const { zone } = await readSettings(ctx.db);
   const standing = await countStanding(ctx.db, dayIn(zone, minute), null);
+  const less = await countLessThanFull(ctx.db);
   const kinds = {
+    'sessions.throttled': less.get('throttled') ?? 0,
+    'sessions.walled_garden': less.get('walled_garden') ?? 0,
+    'sessions.denied': less.get('denied') ?? 0,
     full: await countFull(ctx.db),
     online: standing.online,
     overdue: standing.overdue,
@@ -136,6 +144,22 @@ async function recentCollections(ctx: CommandContext, now: Date): Promise<Figure
   const known = await readFigures(ctx.db, ['collected'], dayAt(addDays(oldest, -collectedDays)));
   // The first time all of the last weeks, then today and yesterday; tidyFigures() does the rest.
   return collections(ctx, now, (known.get('collected')?.length ?? 0) === 0 ? collectedDays : 1);
+}
+
+/**
+ * What is owed by age, and what the house accounts hold where a page could not sum that at each look: every five
+ * minutes, since both read all that is open.
+ */
+async function moneyNow(ctx: CommandContext, minute: Date): Promise<Figure[]> {
+  const last = await latestFigures(ctx.db, [owedKind('current')], new Date(minute.getTime() - stepMs + 1));
+  if (last.size > 0) return [];
+  const { zone } = await readSettings(ctx.db);
+  const owed = await owedByAge(ctx.db, dayIn(zone, minute));
+  const house = (await isMuchUnsealed(ctx.db)) ? await houseBalances(ctx.db) : [];
+  return [
+    ...owedAges.map((age) => ({ kind: owedKind(age), value: owed.get(age) ?? 0n })),
+    ...house.map((one) => ({ kind: houseFigure(one.accountId), value: one.balanceMinor })),
+  ].map((one) => ({ ...one, subject: wholeInstallation, at: minute }));
 }
 
 async function collections(ctx: CommandContext, now: Date, daysBack: number): Promise<Figure[]> {

@@ -3,6 +3,7 @@ import { countStanding } from '../db/figure-sources.ts';
 import { latestFigures, type Point, readFigures, sumFigures } from '../db/figures.ts';
 import { restoresSince } from '../db/restores.ts';
 import { dayIn, startOfDay } from '../domain/day.ts';
+import { type OwedAge, owedAges, owedKind } from '../domain/figure-kinds.ts';
 import { formatMinor } from '../domain/money.ts';
 import { restoreTimes } from '../domain/restore-time.ts';
 import { attentionCounts } from './attention-view.ts';
@@ -139,6 +140,33 @@ export async function dashboardCharts(page: Page): Promise<ChartView[]> {
         ]
       : []),
   ];
+}
+
+const ageWords: Record<OwedAge, string> = {
+  current: 'Not due yet',
+  '1_30': 'Past due 1 to 30 days',
+  '31_60': '31 to 60 days',
+  '61_90': '61 to 90 days',
+  older: 'More than 90 days',
+};
+
+/** What is owed by age, as the job counted it last; null where nobody may see it, or nothing was counted. */
+export async function owedByAgePart(page: Page) {
+  if (!page.may('invoice.view')) return null;
+  const notBefore = new Date(page.now.getTime() - 2 * sampleMaxAgeMs);
+  const found = await latestFigures(page.app.db, owedAges.map(owedKind), notBefore);
+  if (found.size === 0) return null;
+  const rows = owedAges.map((age) => ({
+    word: ageWords[age],
+    minor: found.get(owedKind(age))?.value ?? 0n,
+    isLate: age !== 'current',
+  }));
+  const total = rows.reduce((sum, row) => sum + row.minor, 0n);
+  return {
+    total,
+    countedAt: found.get(owedKind('current'))?.at ?? null,
+    rows: rows.map((row) => ({ ...row, percent: total === 0n ? 0 : Number((row.minor * 100n) / total) })),
+  };
 }
 
 /** The last sample of each five minutes: a count that came late leaves no gap. */

@@ -7,6 +7,7 @@ import {
   type RouterEvidence,
 } from '../db/overdue-run-view.ts';
 import { type ActionState, type OverdueRun, type RunState } from '../db/overdue-runs.ts';
+import { areSame, bigRun, evidenceMost, findRunSums, type RunSums, sampleSize } from '../db/run-sums.ts';
 import { readSchedule } from '../db/schedule.ts';
 import { addDays, dayIn } from '../domain/day.ts';
 import type { OverdueRunId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
@@ -51,9 +52,10 @@ type Counts = Record<ActionState, number>;
 export async function pagePart(page: Page, run: OverdueRun, counts: Counts) {
   const { db } = page.app;
   const isPlanned = run.state !== 'planning';
-  const totals = isPlanned ? await plannedTotals(db, run.id) : null;
+  const kept = await keptSums(page, run, counts);
+  const totals = isPlanned ? (kept?.totals ?? (await plannedTotals(db, run.id))) : null;
   const isWaiting = run.state === 'planned' || run.state === 'held' || run.state === 'approved';
-  const sample = isWaiting ? await largestDebts(db, run.id, 5) : [];
+  const sample = isWaiting ? (kept?.sample ?? (await largestDebts(db, run.id, sampleSize))) : [];
   return {
     run: {
       id: run.id,
@@ -76,7 +78,7 @@ export async function pagePart(page: Page, run: OverdueRun, counts: Counts) {
     },
     progress: await progressPart(page, run, counts),
     outcomes: outcomesOf(run, counts),
-    reasons: await reasonsOf(page, run),
+    reasons: reasonsOf(kept?.reasons ?? (await runReasons(db, run.id))),
     totals:
       totals === null || totals.effects.length === 0
         ? null
@@ -141,13 +143,19 @@ function outcomesOf(run: OverdueRun, counts: Counts) {
     }));
 }
 
-async function reasonsOf(page: Page, run: OverdueRun) {
-  const reasons = await runReasons(page.app.db, run.id);
+function reasonsOf(reasons: RunSums['reasons']) {
   return reasons.map((reason) => ({
     ...actionState(reason.state),
     text: whyText(reason.why),
     count: reason.count,
   }));
+}
+
+/** What the job summed of a big run, where nothing has moved since; null: the page sums it up itself. */
+async function keptSums(page: Page, run: OverdueRun, counts: Counts): Promise<RunSums | null> {
+  if (run.plannedCount <= bigRun) return null;
+  const found = await findRunSums(page.app.db, run.id);
+  return found !== undefined && areSame(found.sums.counts, counts) ? found.sums : null;
 }
 
 /** How far the work is; null when none is under way. */
@@ -181,14 +189,14 @@ async function failureOf(page: Page, run: OverdueRun): Promise<string | null> {
   return lastOutcome.startsWith('failed: ') ? lastOutcome.slice('failed: '.length) : null;
 }
 
-/** Beyond this the evidence is of the first so many; a page that watches must stay cheap. */
-const evidenceMax = 10_000;
 const watchedMs = 3_600_000;
 
 /** What the routers answered; null before anybody is suspended. */
 export async function evidencePart(page: Page, run: OverdueRun) {
   if (run.startedAt === null) return null;
-  const rows = await evidenceByRouter(page.app.db, run.id, evidenceMax);
+  const kept = run.plannedCount > bigRun ? await findRunSums(page.app.db, run.id) : undefined;
+  const isKept = kept !== undefined && kept.madeAt > run.startedAt;
+  const rows = isKept ? kept.sums.evidence : await evidenceByRouter(page.app.db, run.id, evidenceMost);
   const sum = (name: keyof Omit<RouterEvidence, 'routerId' | 'routerName'>) =>
     rows.reduce((total, row) => total + row[name], 0);
   const logins = sum('logins');
@@ -200,7 +208,9 @@ export async function evidencePart(page: Page, run: OverdueRun) {
     logins,
     decided: sum('decided'),
     isOver,
-    isCut: logins >= evidenceMax,
+    /** Null: counted just now. */
+    countedAt: isKept ? kept.madeAt : null,
+    isCut: logins >= evidenceMost,
     isLive: isUnderWay(run) || (!isOver && page.now.getTime() - last.getTime() < watchedMs),
     routers: rows.filter((row) => row.routerId !== null),
     nothingSent: rows.find((row) => row.routerId === null)?.logins ?? 0,

@@ -5,7 +5,8 @@ import {
   sessionsWith,
   subscribersNamed,
 } from '../db/search.ts';
-import { type SubscriberFilter, subscriberPlaces } from '../db/subscriber-list.ts';
+import type { SubscriberFilter } from '../db/subscriber-drivers.ts';
+import { subscriberPlaces } from '../db/subscriber-list.ts';
 import { type SubscriberSummary, subscriberSummaries } from '../db/subscriber-list-rows.ts';
 import { dayIn } from '../domain/day.ts';
 import { formatMinor } from '../domain/money.ts';

@@ -20,6 +20,8 @@ export function sessionView(row: SessionRow) {
     access: row.decision?.access ?? 'unknown',
     reason: row.decision?.reason.replaceAll('_', ' ') ?? null,
     rate: row.decision?.rate ?? null,
+    /** Without its burst. */
+    rateShort: row.decision?.rate?.split(' ')[0] ?? null,
     ipv6: row.delegatedPrefix === '' ? row.ipv6Prefix : row.delegatedPrefix,
     evidence,
     enforced: enforcedWord(row, evidence?.isSettled ?? false),

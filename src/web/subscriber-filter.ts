@@ -1,9 +1,5 @@
-import {
-  type SubscriberFilter,
-  type SubscriberState,
-  subscriberPlaces,
-  subscriberStates,
-} from '../db/subscriber-list.ts';
+import { type SubscriberFilter, type SubscriberState, subscriberStates } from '../db/subscriber-drivers.ts';
+import { subscriberPlaces } from '../db/subscriber-list.ts';
 import { dayIn } from '../domain/day.ts';
 import type { SubscriberId } from '../domain/ids.ts';
 import { termPrefixes } from '../domain/search-terms.ts';

@@ -38,11 +38,12 @@
         { ...axis, label: unit, labelSize: 18, size: 60 },
       ],
       series: [
-        { label: 'Time', value: (_, seconds) => (seconds == null ? '—' : stamp(seconds)) },
+        { label: 'Time', value: (_, seconds) => (seconds == null ? '' : stamp(seconds)) },
         ...series.map((one, index) => ({
           label: one.label,
           stroke: style.getPropertyValue(colours[index % colours.length]).trim(),
           width: 2,
+          value: (_, value) => (value == null ? '' : value.toLocaleString('en')),
           points: { show: x.length < 3 },
         })),
       ],

@@ -1,4 +1,4 @@
-import { dashboardCharts, dashboardFigures } from '../dashboard-view.ts';
+import { dashboardCharts, dashboardFigures, owedByAgePart } from '../dashboard-view.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 
@@ -13,6 +13,7 @@ async function showDashboard(page: Page): Promise<void> {
     title: 'Dashboard',
     figures: await dashboardFigures(page),
     charts: await dashboardCharts(page),
+    owed: await owedByAgePart(page),
   });
 }
 
@@ -22,6 +23,12 @@ async function showFigures(page: Page): Promise<void> {
 }
 
 async function showCharts(page: Page): Promise<void> {
-  if (page.wantsPart) page.renderPart('admin/dashboard/charts', { charts: await dashboardCharts(page) });
-  else page.redirect('/');
+  if (!page.wantsPart) {
+    page.redirect('/');
+    return;
+  }
+  page.renderPart('admin/dashboard/charts', {
+    charts: await dashboardCharts(page),
+    owed: await owedByAgePart(page),
+  });
 }

@@ -1,5 +1,5 @@
 import { contraOf, findAccount, findEntry, postingPage, postingsOfEntry } from '../../db/ledger-view.ts';
-import { houseBalance } from '../../db/rollups.ts';
+import { shownHouseBalances } from '../../db/rollups.ts';
 import { subscriberNames } from '../../db/subscriber-pick.ts';
 import { notFound } from '../../errors.ts';
 import { keysetOf, listSize, paged } from '../list.ts';
@@ -33,11 +33,17 @@ async function showAccount(page: Page): Promise<void> {
     ...(account.subscriberId === null ? [] : [account.subscriberId]),
     ...rows.flatMap((row) => row.entry.subscriberId ?? []),
   ]);
-  const balanceMinor = account.balanceMinor ?? (await houseBalance(db, account.id));
+  const { balances, countedAt } =
+    account.balanceMinor === null
+      ? await shownHouseBalances(db, page.now)
+      : { balances: [], countedAt: null };
+  const house = balances.find((one) => one.accountId === account.id);
+  const balanceMinor = account.balanceMinor ?? house?.balanceMinor ?? 0n;
   page.render('admin/ledger/account', {
     title: accountTitle(account, names),
     crumbs: [{ label: 'Ledger', href: '/ledger' }],
     account: { ...account, ...balanceView(account.code, balanceMinor) },
+    countedAt,
     isHouse: account.balanceMinor === null,
     owner: ownerOf(account.owner, names),
     postings: rows.map((row) => ({ entry: entryRow(row.entry, names), ...sides(row.amountMinor) })),

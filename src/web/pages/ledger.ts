@@ -2,7 +2,7 @@ import { checkLedger } from '../../billing/ledger-check.ts';
 import { everyRow } from '../../db/keyset.ts';
 import { latestLedgerCheck } from '../../db/ledger-check.ts';
 import { accountsOfSubscriber, type EntryFilter, entryPage, entryPlace } from '../../db/ledger-view.ts';
-import { houseBalances, lastSealed } from '../../db/rollups.ts';
+import { lastSealed, shownHouseBalances } from '../../db/rollups.ts';
 import { readSchedule } from '../../db/schedule.ts';
 import { subscriberNames } from '../../db/subscriber-pick.ts';
 import { entryKinds } from '../../domain/chart-of-accounts.ts';
@@ -31,7 +31,11 @@ const work = 'check-ledger';
 
 async function showLedger(page: Page): Promise<void> {
   const { db } = page.app;
-  const [balances, sealed, check] = await Promise.all([houseBalances(db), lastSealed(db), checkOf(page)]);
+  const [{ balances, countedAt }, sealed, check] = await Promise.all([
+    shownHouseBalances(db, page.now),
+    lastSealed(db),
+    checkOf(page),
+  ]);
   const { currency } = page.settings;
   // Every entry sums to zero, so what house accounts hold is what all others hold, on the other side.
   const othersMinor = -balances
@@ -41,6 +45,7 @@ async function showLedger(page: Page): Promise<void> {
     title: 'Ledger',
     accounts: balances.map(houseRow),
     othersMinor,
+    countedAt,
     sealedDay: sealed?.day ?? null,
     ...check,
   });

@@ -1,3 +1,4 @@
+import { countRouterStates } from '../../db/attention-list.ts';
 import { listRouters, type RouterSummary } from '../../db/routers.ts';
 import { unknownClients } from '../../db/unknown-clients.ts';
 import { notFound } from '../../errors.ts';
@@ -48,14 +49,15 @@ async function showList(page: Page): Promise<void> {
   });
   const routers = rows.slice(0, listSize).map(viewOf);
   const next = rows.length > listSize ? withQuery(page, { after: routers.at(-1)?.name ?? null }) : null;
+  const states = await countRouterStates(page.app.db);
   const data = {
     title: 'Routers',
     routers,
     text,
     filters: filterLinks(page, 'state', [
-      { value: '', label: 'All', count: null },
-      { value: 'closed', label: 'Answering', count: null },
-      { value: 'open', label: 'Not answering', count: null },
+      { value: '', label: 'All', count: states.answering + states.silent + states.unasked },
+      { value: 'closed', label: 'Answering', count: states.answering },
+      { value: 'open', label: 'Not answering', count: states.silent },
     ]),
     pager: { next, previous: null },
   };
@@ -223,12 +225,12 @@ function serverOf(page: Page) {
 }
 
 const levels = {
-  error: { word: 'Not taken', state: 'denied' },
-  waiting: { word: 'Waiting for the agent', state: 'pending' },
-  in_place: { word: 'File in place', state: 'pending' },
-  loaded: { word: 'Loaded by FreeRADIUS', state: 'full' },
-  heard: { word: 'Heard', state: 'full' },
-  removed: { word: 'Removed', state: 'unknown' },
+  error: { word: 'Not taken', state: 'denied', symbol: 'x-octagon-fill' },
+  waiting: { word: 'Waiting for the agent', state: 'pending', symbol: 'hourglass-split' },
+  in_place: { word: 'File in place', state: 'pending', symbol: 'hourglass-split' },
+  loaded: { word: 'Loaded by FreeRADIUS', state: 'full', symbol: 'check-circle' },
+  heard: { word: 'Heard', state: 'full', symbol: 'check-circle-fill' },
+  removed: { word: 'Removed', state: 'unknown', symbol: 'question-circle' },
 } as const;
 
 /** The router as the page shows it: the weakest of its hosts decides the word, because all of them must serve it. */
@@ -237,7 +239,10 @@ function viewOf(router: RouterSummary) {
   const weakest = order.find((level) => router.evidence.some((one) => one.level === level));
   return {
     ...router,
-    level: weakest === undefined ? { word: 'No agent has seen it', state: 'unknown' } : levels[weakest],
+    level:
+      weakest === undefined
+        ? { word: 'No agent has seen it', state: 'unknown', symbol: 'question-circle' }
+        : levels[weakest],
     hosts: router.evidence.map((one) => ({ ...one, word: levels[one.level].word })),
   };
 }

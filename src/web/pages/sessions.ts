@@ -1,3 +1,4 @@
+import { latestFigures, type Point } from '../../db/figures.ts';
 import { routerChoices } from '../../db/routers.ts';
 import {
   openSessionIds,
@@ -28,6 +29,7 @@ export const sessionRoutes: readonly Route[] = [
 const crumbs = [{ label: 'Sessions', href: '/sessions' }];
 const accessKinds: readonly AccessKind[] = ['full', 'throttled', 'walled_garden', 'denied'];
 const packetsShown = 50;
+const sampleMaxAgeMs = 5 * 60_000;
 
 async function showLive(page: Page): Promise<void> {
   const { db } = page.app;
@@ -52,19 +54,32 @@ async function showLive(page: Page): Promise<void> {
   }
   page.render('admin/sessions/list', {
     ...data,
-    filters: filterLinks(page, 'access', [
-      { value: '', label: 'All', count: null },
-      { value: 'full', label: 'Full', count: null },
-      { value: 'throttled', label: 'Throttled', count: null },
-      { value: 'walled_garden', label: 'Walled garden', count: null },
-      { value: 'denied', label: 'Denied', count: null },
-      { value: 'stale', label: 'Not heard of', count: null },
-    ]),
+    filters: await linksOf(page),
     access: textQuery(page, 'access'),
     routers: await routerChoices(db),
     router: textQuery(page, 'router'),
     csv: withQuery(page, { after: null, before: null }).replace('/sessions', '/sessions.csv'),
   });
+}
+
+/** Counted by a job each minute; without another filter only, since within one nobody has counted. */
+async function linksOf(page: Page) {
+  const isPlain = textQuery(page, 'q') === '' && textQuery(page, 'router') === '';
+  const kinds = ['throttled', 'walled_garden', 'denied'].map((kind) => `sessions.${kind}`);
+  const notBefore = new Date(page.now.getTime() - sampleMaxAgeMs);
+  const found = isPlain ? await latestFigures(page.app.db, ['online', ...kinds], notBefore) : new Map();
+  const count = (kind: string) => {
+    const point = found.get(kind) as Point | undefined;
+    return point === undefined ? null : Number(point.value);
+  };
+  return filterLinks(page, 'access', [
+    { value: '', label: 'All', count: count('online') },
+    { value: 'full', label: 'Full', count: null },
+    { value: 'throttled', label: 'Throttled', count: count('sessions.throttled') },
+    { value: 'walled_garden', label: 'Walled garden', count: count('sessions.walled_garden') },
+    { value: 'denied', label: 'Denied', count: count('sessions.denied') },
+    { value: 'stale', label: 'Not heard of', count: null },
+  ]);
 }
 
 function filterOf(page: Page): OpenFilter {

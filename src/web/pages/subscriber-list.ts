@@ -1,14 +1,21 @@
 import { listBillingProfiles, listPackages } from '../../db/packages.ts';
-import {
-  countSubscribers,
-  type SubscriberFilter,
-  subscriberPlaces,
-  subscriberStates,
-} from '../../db/subscriber-list.ts';
+import { type SubscriberFilter, subscriberStates } from '../../db/subscriber-drivers.ts';
+import type { App } from '../../app.ts';
+import { countSubscribers, subscriberPlacesWithin } from '../../db/subscriber-list.ts';
 import { routerChoices, type SubscriberSummary, subscriberSummaries } from '../../db/subscriber-list-rows.ts';
 import { formatMinor } from '../../domain/money.ts';
 import { sendCsv } from '../csv.ts';
-import { filterLinks, keysetOf, listSize, paged, textQuery } from '../list.ts';
+import {
+  filterLinks,
+  type Keyset,
+  keysetOf,
+  listSize,
+  paged,
+  type Pager,
+  placeText,
+  textQuery,
+  withQuery,
+} from '../list.ts';
 import type { Page } from '../page.ts';
 import { reasonWords } from '../reason-words.ts';
 import type { Route } from '../route.ts';
@@ -21,16 +28,20 @@ export const subscriberListRoutes: readonly Route[] = [
 
 /** Counting a filter's subscribers stops here: eight of them are counted for one page. */
 const countTo = 1000;
+/** Rows of the leading index that one page looks at where several filters are on; the next page goes on. */
+const lookedAt = 3000;
 
 async function showList(page: Page): Promise<void> {
   const { db } = page.app;
   const query = queryOf(page);
   const filter = subscriberFilter(page, query);
   const keyset = keysetOf(page);
-  const found = await subscriberPlaces(db, filter, {
-    ...(keyset === null ? {} : { [keyset.direction]: keyset.values }),
-    limit: listSize + 1,
-  });
+  const { places: found, cutAt } = await subscriberPlacesWithin(
+    db,
+    filter,
+    { ...(keyset === null ? {} : { [keyset.direction]: keyset.values }), limit: listSize + 1 },
+    lookedAt,
+  );
   const { rows: places, pager } = paged(page, found, keyset, (place) => place.keys);
   const summaries = await subscriberSummaries(
     db,
@@ -40,7 +51,8 @@ async function showList(page: Page): Promise<void> {
   const data = {
     title: 'Subscribers',
     subscribers: summaries.map(viewOf),
-    pager,
+    pager: cutAt === null ? pager : { ...pager, ...goingOn(page, keyset, cutAt) },
+    isCut: cutAt !== null,
     carried,
     csv: `/subscribers.csv${carried === '' ? '' : `?${carried}`}`,
     acts: actsOf(page),
@@ -56,6 +68,13 @@ async function showList(page: Page): Promise<void> {
     stateHere: filter.state ?? '',
     choices: await choicesOf(page, filter),
   });
+}
+
+/** The link that goes on where looking ended, in the way in which the page was asked for. */
+function goingOn(page: Page, keyset: Keyset | null, cutAt: readonly string[]): Partial<Pager> {
+  const direction = keyset?.direction ?? 'after';
+  const href = withQuery(page, { after: null, before: null, [direction]: placeText(cutAt) });
+  return direction === 'after' ? { next: href } : { previous: href };
 }
 
 function viewOf(one: SubscriberSummary) {
@@ -89,6 +108,23 @@ function actsOf(page: Page): { value: string; label: string }[] {
   ];
 }
 
+const keptCounts = new WeakMap<App, { at: number; counts: readonly number[] }>();
+/** Where there are thousands, a count may be so old. */
+const keptMs = 5000;
+
+/** How many there are of each state. Each is counted to a thousand, which on a big installation is most of the page's work. */
+async function plainCounts(page: Page, filter: SubscriberFilter): Promise<readonly number[]> {
+  const kept = keptCounts.get(page.app);
+  if (kept !== undefined && performance.now() - kept.at < keptMs) return kept.counts;
+  const counts = await Promise.all(
+    [null, ...subscriberStates].map((state) =>
+      countSubscribers(page.app.db, { ...filter, state }, countTo + 1),
+    ),
+  );
+  if (counts.some((count) => count > countTo)) keptCounts.set(page.app, { at: performance.now(), counts });
+  return counts;
+}
+
 async function linksOf(page: Page, filter: SubscriberFilter) {
   const isPlain =
     filter.prefixes.length === 0 &&
@@ -96,10 +132,8 @@ async function linksOf(page: Page, filter: SubscriberFilter) {
     filter.profileId === null &&
     filter.routerId === null;
   // Within another filter a count would look every row of its list up, so there is none.
-  const countOf = async (state: SubscriberFilter['state']) =>
-    isPlain ? await countSubscribers(page.app.db, { ...filter, state }, countTo + 1) : null;
   const states = [null, ...subscriberStates];
-  const counts = await Promise.all(states.map(countOf));
+  const counts = isPlain ? await plainCounts(page, filter) : [];
   const links = filterLinks(
     page,
     'state',
