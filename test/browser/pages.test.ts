@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 import { fillBigIsp } from '../../scripts/bench/big-isp.ts';
+import { backgroundEnds } from '../../src/web/background.ts';
 import { routes } from '../../src/web/routes.ts';
 import { faultsOfPage } from '../support/axe.ts';
 import { openBrowser, type Tab, type TestBrowser } from '../support/browser.ts';
 import { type Step, theStart, walk } from '../support/walk.ts';
-import { openTestWeb, staffPassword, type TestWeb } from '../support/web.ts';
+import { openTestWeb, staffPassword, type TestWeb, type Visitor } from '../support/web.ts';
 
 const weightMax = 100_000;
 
@@ -20,6 +21,7 @@ describe('in the browser: every page', function () {
     await fillBigIsp({ db: web.t.db, subscribers: 2000, sessions: 6000, now: web.clock.now() });
     await nameOfSixtyFour(web);
     const owner = await web.as('owner');
+    await actsOnMany(web, owner);
     steps = await walk({ url: web.url, cookies: owner.cookies, routes, starts: startsOf(), perRoute: 1 });
   });
   after(async () => {
@@ -70,7 +72,10 @@ describe('in the browser: every page', function () {
 });
 
 /** These have rows only where something is done: the stories look at them. */
-const hasRowsElsewhere = ['/bulk/', '/imports/', '/sign-in', '/first-run'];
+const hasRowsElsewhere = ['/imports/:id/passwords.csv', '/sign-in', '/first-run'];
+
+/** Of these, several states look different. */
+const inEachState = /^\/(bulk|imports|runs)\/\d+$/;
 
 async function lookAt(tab: Tab, url: string, path: string): Promise<string[]> {
   await tab.page.goto(url + path);
@@ -84,7 +89,11 @@ function pathsToLookAt(steps: readonly Step[]): string[] {
   for (const step of steps) {
     if (step.isPart || step.status !== 200 || !step.type.startsWith('text/html')) continue;
     const path = step.route?.path ?? step.path;
-    const kind = /no-such|nobody/.test(step.path) ? `${path} empty` : path;
+    const kind = inEachState.test(step.path)
+      ? step.path
+      : /no-such|nobody/.test(step.path)
+        ? `${path} empty`
+        : path;
     if (!chosen.has(kind)) chosen.set(kind, step.path);
   }
   return [...chosen.values()];
@@ -96,10 +105,52 @@ function startsOf(): string[] {
     .filter((route) => route.method === 'get')
     .flatMap((route) =>
       route.path.includes(':')
-        ? ['1', '30'].map((id) => route.path.replaceAll(/:[A-Za-z]+/g, id))
+        ? ['1', '2', '3', '30'].map((id) => route.path.replaceAll(/:[A-Za-z]+/g, id))
         : [route.path],
     );
   return [...paths, '/runs/1/subscribers/30', '/search?q=amina', '/search?q=nobody+at+all', '/why?q=u7'];
+}
+
+/** An act on many that waits, one that is done, and a file that waits for its review with good rows and bad ones. */
+async function actsOnMany(web: TestWeb, owner: Visitor): Promise<void> {
+  for (const kind of ['hold', 'change_package', 'reconcile']) {
+    await owner.get('/subscribers');
+    const draft = await owner.post('/subscribers/bulk', { kind, scope: 'filter', filter: 'state=throttled' });
+    expect(draft.status).to.equal(303);
+    if (kind !== 'reconcile') continue;
+    await owner.get(draft.location ?? '');
+    await owner.post(`${draft.location ?? ''}/start`, { note: 'looked at' });
+  }
+  await backgroundEnds(web.app);
+  const names = await web.t.db('package').orderBy('id').pluck<string[]>('name');
+  const [profile = ''] = await web.t.db('billing_profile').orderBy('id').pluck<string[]>('name');
+  const rows = Array.from({ length: 30 }, (_, n) =>
+    n % 4 === 0 ? `Bad ${n},x y,Nope,${profile}` : `Good ${n},imported${n},${names[0] ?? ''},${profile}`,
+  );
+  const file = ['name,username,package,billing_profile', ...rows].join('\n');
+  for (const isStarted of [false, true]) {
+    const location = await upload(web, owner, isStarted ? file.replaceAll('imported', 'taken') : file);
+    if (!isStarted) continue;
+    await owner.get(location);
+    await owner.post(`${location}/start`);
+  }
+  await backgroundEnds(web.app);
+}
+
+async function upload(web: TestWeb, owner: Visitor, text: string): Promise<string> {
+  const page = await owner.get('/subscribers/import');
+  const form = new FormData();
+  form.set('_csrf', /name="_csrf" value="([^"]+)"/.exec(page.text)?.[1] ?? '');
+  form.set('file', new Blob([text], { type: 'text/csv' }), 'people.csv');
+  const cookie = [...owner.cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+  const answer = await fetch(`${web.url}/subscribers/import`, {
+    method: 'POST',
+    body: form,
+    redirect: 'manual',
+    headers: { cookie },
+  });
+  expect(answer.status).to.equal(303);
+  return answer.headers.get('location') ?? '';
 }
 
 async function nameOfSixtyFour(web: TestWeb): Promise<void> {
