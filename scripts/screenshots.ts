@@ -5,7 +5,6 @@ import { listenForWake } from '../src/adapters/wake.ts';
 import { type App, openApp } from '../src/app.ts';
 import { systemClock } from '../src/clock.ts';
 import { readConfig } from '../src/config.ts';
-import { writeFigures } from '../src/db/figures.ts';
 import { beat } from '../src/db/heartbeats.ts';
 import { openInvoicesOf } from '../src/db/invoices.ts';
 import { openDb } from '../src/db/knex.ts';
@@ -18,6 +17,7 @@ import { readSettings } from '../src/db/settings.ts';
 import { roleNames, startRole, stopRoles } from '../src/roles.ts';
 import { openBrowser, type Tab } from '../test/support/browser.ts';
 import { seedDemoStaff } from './dev/demo-staff.ts';
+import { replayADay } from './dev/replay-day.ts';
 import { readLabConfig } from './lab/config.ts';
 import { Lab } from './lab/lab.ts';
 import { seedDemo } from './seed/demo.ts';
@@ -46,7 +46,7 @@ async function main(): Promise<void> {
     const { app, url } = await openDemo(folder, closing);
     say(`the lab lives for ${minutes} minutes`);
     await wait(minutes * 60_000);
-    await haveADay(app);
+    await haveAMorning(app);
     await takePictures(app, url, only);
   } finally {
     for (const close of closing.reverse()) await close().catch((error: unknown) => say(String(error)));
@@ -98,6 +98,8 @@ async function openDemo(
   const labConfigFile = join(folder, 'lab.json');
   await seedDemo({ db: app.db, vault: app.vault, now: app.clock.now(), labConfigFile, env, say });
   await seedDemoStaff(app, password);
+  say('a day of sessions is replayed, and counted as it goes');
+  await replayADay(app);
   const listener = await listenForWake({
     ...app.config.wake,
     port: 0,
@@ -141,26 +143,8 @@ async function openSessions(app: App): Promise<number> {
   return Number(rows[0]?.n ?? 0);
 }
 
-/**
- * The demo's network begins when the lab does, so the day before is drawn here, or the charts of the pictures would show
- * a line of two minutes. And a morning at the desk: who was walled off pays, and the network follows.
- */
-async function haveADay(app: App): Promise<void> {
-  const now = Math.floor(app.clock.now().getTime() / 300_000) * 300_000;
-  const online = await openSessions(app);
-  const figures = Array.from({ length: 287 }, (_, index) => {
-    const at = new Date(now - (index + 1) * 300_000);
-    // Fewest at four in the morning, most in the evening, in the demo's own zone.
-    const share =
-      0.82 + 0.16 * Math.sin(((at.getUTCHours() + at.getUTCMinutes() / 60 + 6 - 13) / 24) * 2 * Math.PI);
-    return {
-      kind: 'online',
-      subject: '0',
-      at,
-      value: BigInt(Math.round(online * share) + ((index * 7) % 5)),
-    };
-  });
-  await writeFigures(app.db, figures);
+/** A morning at the desk: who was throttled pays, and the network follows. */
+async function haveAMorning(app: App): Promise<void> {
   const login = await loginByUsername(app.db, 'demo-throttled');
   if (login === undefined) return;
   const [invoice] = await openInvoicesOf(app.db, [login.subscriberId]);
