@@ -27,7 +27,7 @@ export async function parkedSubscriptions(
     .limit(limit)
     .select<Record<string, string>[]>('k.*', { subscriber_id: 'b.id', name: 'b.name' });
   if (afterId !== null) void query.where('k.id', '>', afterId);
-  const rows = (await query) as Record<string, string>[];
+  const rows = await query;
   return rows.map((row) => ({
     id: row['id'] ?? '',
     runKind: row['run_kind'] as ParkedSubscription['runKind'],

@@ -137,9 +137,9 @@ export async function clientFaults(
     { columns: ['c.wanted_at', 'c.host', 'c.router_id'], way: 'asc' },
     after === null ? null : { direction: 'after', values: after },
   );
-  const rows = (await query
+  const rows: FaultRow[] = await query
     .limit(limit)
-    .select('c.host', 'c.router_id', 'r.name', 'c.error', 'c.wanted_at')) as FaultRow[];
+    .select('c.host', 'c.router_id', 'r.name', 'c.error', 'c.wanted_at');
   return rows.map((row) => ({
     host: row.host,
     routerId: row.router_id,
