@@ -97,6 +97,8 @@ export async function checkAll(world: World): Promise<Finding[]> {
   const { observer, place } = world;
   const findings = await observer.ask((db) => forbiddenRows(db, place.isp.today));
   findings.push(...(await ledgerFindings(world)), ...(await accountingFindings(world)));
+  const complaint = await world.radius.complaint();
+  if (complaint !== undefined) findings.push(finding('FreeRADIUS', 'the server', complaint));
   for (const one of world.processes.values()) {
     findings.push(
       ...one.endedByItself.map(({ name, code, signal }) =>

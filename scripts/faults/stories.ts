@@ -39,6 +39,8 @@ export interface Outcome {
 }
 
 const atOnce = 6;
+/** What takes longer than this is told. */
+const slowSeconds = 15;
 const churnMs = 60;
 
 /** The undisturbed stories, each played once when it is first needed. */
@@ -151,7 +153,7 @@ async function playPhases(
     say(`  ${phase.name}`);
     const own = troubles.filter((trouble) => trouble.phase === index);
     for (const trouble of own) going.push(later(world, trouble, say, failures));
-    await Promise.all([wait(phaseMs), doAll(world, phase.operations, { phaseMs, failures })]);
+    await Promise.all([wait(phaseMs), doAll(world, phase.operations, { say, phaseMs, failures })]);
   }
   await Promise.all(going);
   stopChurn();
@@ -177,18 +179,22 @@ async function later(
 async function doAll(
   world: World,
   operations: readonly Operation[],
-  { phaseMs, failures }: { phaseMs: number; failures: Finding[] },
+  { say, phaseMs, failures }: { say: (text: string) => void; phaseMs: number; failures: Finding[] },
 ): Promise<void> {
   const isLong = (one: Operation) => ['overdue_run', 'rollback', 'invoice_run', 'speed'].includes(one.kind);
   const short = operations.filter((one) => !isLong(one));
   const pauseMs = (phaseMs * 0.8 * atOnce) / Math.max(1, short.length);
   const attempt = async (operation: Operation) => {
+    const startedAt = performance.now();
     try {
       await operate(world, operation);
     } catch (error) {
       const subject = 'person' in operation ? operation.person.username : operation.kind;
       failures.push(finding(`${operation.kind} was not done`, subject, textOf(error)));
     }
+    const seconds = (performance.now() - startedAt) / 1000;
+    if (seconds > slowSeconds)
+      say(`      ${operation.kind.replaceAll('_', ' ')} took ${seconds.toFixed(0)} s`);
   };
   const waiting = [...short];
   const hand = async () => {

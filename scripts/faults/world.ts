@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { addDays } from '../../src/domain/day.ts';
@@ -144,6 +144,8 @@ export interface RadiusServer {
   kill(): Promise<void>;
   start(): Promise<void>;
   end(): Promise<void>;
+  /** What is wrong with it now, in words: it ended, or says nothing; undefined when it answers. */
+  complaint(): Promise<string | undefined>;
 }
 
 async function openRadius(place: Place, [, port]: [Wire, number]): Promise<RadiusServer> {
@@ -188,7 +190,17 @@ async function openRadius(place: Place, [, port]: [Wire, number]): Promise<Radiu
       }
     },
     end: () => server.stop(),
+    async complaint() {
+      if (server.child.hasExited()) return `it ended by itself: ${lastLine(server.logFile)}`;
+      // An answer may be lost on a busy machine; three in a row are not.
+      for (let attempt = 0; attempt < 3; attempt++) if (await server.isAlive(2000)) return undefined;
+      return `it does not answer Status-Server: ${lastLine(server.logFile)}`;
+    },
   };
+}
+
+function lastLine(file: string): string {
+  return readFileSync(file, 'utf8').trim().split('\n').at(-1) ?? '';
 }
 
 function filesIn(folder: string): number {
