@@ -37,6 +37,7 @@ export class Wire {
       client.pause();
       this.#reach([...ports()], (reached) => {
         if (reached === undefined) client.destroy();
+        else if (client.destroyed) reached.destroy();
         else this.#join(client, reached);
       });
     });
