@@ -20,7 +20,7 @@ export interface LabSide {
 
 /** Every so many routers one has short interims: what disobeys is found out by them. */
 const talkativeEvery = 5;
-const redialMs: readonly [number, number] = [1000, 6000];
+const redialMs: readonly [number, number] = [1000, 15_000];
 
 export function isTalkative(index: number): boolean {
   return index % talkativeEvery === 0;
@@ -35,6 +35,7 @@ export async function openLab(isp: Isp, ports: { auth: number; acct: number }): 
       authServer: { address: '127.0.0.1', port: ports.auth },
       acctServer: { address: '127.0.0.1', port: ports.acct },
       interimSeconds: isTalkative(index) ? 10 : 0,
+      timeoutMs: 2000,
       accountingGiveUpSeconds: 120,
       pools: { home: ['10.64.0.10', '10.64.7.250'], 'home-suspended': ['10.65.0.10', '10.65.7.250'] },
       onAccounted: (attributes) => record.note(place.name, attributes),

@@ -100,9 +100,9 @@ export async function playSeeds(
 const signals = ['SIGINT', 'SIGTERM'] as const;
 
 function summaryOf(outcome: Outcome): string {
-  const { seed, findings, troubles, kills, commitsStruck, repeats, accounted, seconds, quietSeconds } =
-    outcome;
-  const facts = `${troubles} troubles, ${kills} kills, ${commitsStruck} at a COMMIT, ${repeats} requests repeated, ${accounted} accounting packets, ${seconds.toFixed(0)} s, quiet after ${quietSeconds.toFixed(0)} s`;
+  const { seed, findings, troubles, kills, commitsStruck, repeats, accounted, seconds } = outcome;
+  const { quietSeconds, lateMs } = outcome;
+  const facts = `${troubles} troubles, ${kills} kills, ${commitsStruck} at a COMMIT, ${repeats} requests repeated, ${accounted} accounting packets, ${seconds.toFixed(0)} s, quiet after ${quietSeconds.toFixed(0)} s, the lab at most ${lateMs} ms late`;
   if (findings.length === 0) return `seed ${seed}: holds (${facts})`;
   return [
     `seed ${seed}: ${findings.length} FINDINGS (${facts})`,

@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import { diceFor } from '../seed/random.ts';
 import { carryOut, endTroubles } from './carry-out.ts';
@@ -36,6 +37,8 @@ export interface Outcome {
   readonly accounted: number;
   readonly seconds: number;
   readonly quietSeconds: number;
+  /** The longest that this process itself, with the lab and the wires in it, was late: more than a second is a busy machine. */
+  readonly lateMs: number;
 }
 
 const atOnce = 6;
@@ -105,6 +108,8 @@ export class Stories {
   async #playDisturbed(seed: number, story: Story, plan: TroublePlan, usual: Snapshot): Promise<Outcome> {
     const { say, phaseMs } = this.#options;
     const startedAt = performance.now();
+    const late = monitorEventLoopDelay({ resolution: 20 });
+    late.enable();
     say(`seed ${seed}${plan.isClockOff ? ', one host two seconds ahead' : ''}`);
     const world = await this.#open(plan.isClockOff, true);
     try {
@@ -131,6 +136,7 @@ export class Stories {
         accounted: world.lab.record.packets,
         seconds: (performance.now() - startedAt) / 1000,
         quietSeconds: quiet.ms / 1000,
+        lateMs: Math.round(late.max / 1e6),
       };
     } finally {
       await this.close();

@@ -10,7 +10,7 @@ import { send } from './database.ts';
 import { staff } from './isp.ts';
 import { type LabSide, openLab } from './lab-side.ts';
 import { type Observer, openObserver } from './observer.ts';
-import { databaseName, type Place, radiusPassword, statusSecret } from './place.ts';
+import { databaseName, type Place, portOf, radiusPassword, statusSecret } from './place.ts';
 import { clockOff, endAll, type ProcessSpec, RoleProcess } from './processes.ts';
 import { Ways } from './ways.ts';
 import type { Wire } from './wire.ts';
@@ -63,7 +63,11 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
   database.restore();
   await database.start();
   const ways = new Ways(database);
-  const radius = await openRadius(place, await ways.proxied());
+  // One node is reached directly: the wires and the lab share this process, which must not be what everybody waits for.
+  const radius = await openRadius(
+    place,
+    database.nodes.length === 1 ? portOf(database) : await ways.proxied(),
+  );
   const envs = new Map<string, NodeJS.ProcessEnv>();
   const processes = new Map<string, RoleProcess>();
   const offB = options.isClockOff ? (clockOff(2) ?? {}) : {};
@@ -148,7 +152,7 @@ export interface RadiusServer {
   complaint(): Promise<string | undefined>;
 }
 
-async function openRadius(place: Place, [, port]: [Wire, number]): Promise<RadiusServer> {
+async function openRadius(place: Place, port: number): Promise<RadiusServer> {
   const folder = join(place.folder, 'freeradius');
   rmSync(folder, { recursive: true, force: true });
   const startNow = () =>
