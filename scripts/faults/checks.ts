@@ -12,15 +12,27 @@ import type { World } from './world.ts';
 
 type Text = string | number | null;
 
-/** Each finds rows that must not be: `who` and what is wrong with it. */
-const forbidden: readonly { check: string; sql: string; needsDay?: boolean }[] = [
+/** Each finds rows that must not be: `who` and what is wrong with it. A question mark is today. */
+const forbidden: readonly { check: string; sql: string }[] = [
   {
     check: 'somebody paid-up is suspended as overdue',
-    needsDay: true,
     sql: `SELECT l.username AS who, CONCAT('suspension ', u.id, ' of run ', u.opened_by_run_id) AS what
       FROM suspension u JOIN subscription s ON s.id = u.subscription_id JOIN login l ON l.subscription_id = s.id
       WHERE u.closed_at IS NULL AND u.cause = 'overdue' AND NOT EXISTS (
         SELECT 1 FROM invoice i WHERE i.subscriber_id = s.subscriber_id AND i.state = 'open' AND i.open_minor > 0 AND i.due_on < ?)`,
+  },
+  {
+    check: 'somebody overdue is not suspended after the run of today',
+    sql: `SELECT l.username AS who, CONCAT('due on ', i.due_on, ', ', i.open_minor, ' open') AS what
+      FROM invoice i JOIN subscriber b ON b.id = i.subscriber_id JOIN billing_profile f ON f.id = b.billing_profile_id
+        JOIN subscription s ON s.id = i.subscription_id JOIN login l ON l.subscription_id = s.id
+      WHERE i.state = 'open' AND i.open_minor > 0 AND i.due_on + INTERVAL f.grace_days DAY < ?
+        AND f.is_overdue_run_on AND s.state = 'active'
+        AND EXISTS (SELECT 1 FROM overdue_run r WHERE r.state = 'applied' AND r.as_of = ?)
+        AND NOT EXISTS (SELECT 1 FROM suspension u
+          WHERE u.subscription_id = s.id AND u.cause = 'overdue' AND u.closed_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM deferral d
+          WHERE d.subscription_id = s.id AND d.closed_at IS NULL AND d.until_on > ?)`,
   },
   {
     check: 'somebody without a suspension has less than full access',
@@ -112,8 +124,12 @@ export async function checkAll(world: World): Promise<Finding[]> {
 /** What the database alone shows to be wrong. */
 export async function forbiddenRows(db: Knex, today: string): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { check, sql, needsDay } of forbidden) {
-    const rows = await rowsOf(db, sql, needsDay === true ? [today] : []);
+  for (const { check, sql } of forbidden) {
+    const rows = await rowsOf(
+      db,
+      sql,
+      [...sql].filter((letter) => letter === '?').map(() => today),
+    );
     findings.push(...rows.map(({ who, what }) => finding(check, String(who), String(what), String(who))));
   }
   return findings;

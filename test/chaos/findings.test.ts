@@ -68,6 +68,34 @@ describe('what a story of chaos finds', () => {
     expect(await checksFor('owes')).to.deep.equal([]);
   });
 
+  it('somebody who owes and was left out by the run of today, and not who was given time', async () => {
+    for (const username of ['forgotten', 'given-time']) {
+      const subscriberId = await aSubscriber(t.db);
+      const subscriptionId = await aSubscription(t.db, { subscriberId });
+      await aLogin(t.db, { subscriptionId, username });
+      await anInvoice(t.db, { subscriberId, subscriptionId, dueOn: '2026-03-11' });
+      if (username === 'forgotten') continue;
+      await t.db('deferral').insert({
+        subscription_id: subscriptionId,
+        source: 'promise',
+        until_on: '2026-03-25',
+        opened_at: '2026-03-15 00:00:00.000',
+        opened_by: 'test',
+      });
+    }
+    const inDebt = async () => [...(await checksFor('forgotten')), ...(await checksFor('given-time'))];
+    const ours = async () =>
+      (await inDebt()).filter(({ check }) => check.includes('overdue')).map((one) => one.subject);
+    expect(await ours()).to.deep.equal([]);
+    await t.db('overdue_run').insert({
+      as_of: '2026-03-20',
+      state: 'applied',
+      requested_by: 'test',
+      requested_at: '2026-03-20 10:00:00.000',
+    });
+    expect(await ours()).to.deep.equal(['forgotten']);
+  });
+
   it('a line that differs, one that is missing, one that should not be', () => {
     const of = (lines: Record<string, string>) => new Map([['live lines', new Map(Object.entries(lines))]]);
     const found = compare(
