@@ -13,7 +13,6 @@ import { type Observer, openObserver } from './observer.ts';
 import { databaseName, type Place, portOf, radiusPassword, statusSecret } from './place.ts';
 import { clockOff, endAll, type ProcessSpec, RoleProcess } from './processes.ts';
 import { Ways } from './ways.ts';
-import type { Wire } from './wire.ts';
 
 /** Everything that runs in one story: the database as it was kept, FreeRADIUS, Sluice's processes, the lab. */
 export interface World {
@@ -66,7 +65,7 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
   // One node is reached directly: the wires and the lab share this process, which must not be what everybody waits for.
   const radius = await openRadius(
     place,
-    database.nodes.length === 1 ? portOf(database) : await ways.proxied(),
+    database.nodes.length === 1 ? portOf(database) : (await ways.proxied())[1],
   );
   const envs = new Map<string, NodeJS.ProcessEnv>();
   const processes = new Map<string, RoleProcess>();
