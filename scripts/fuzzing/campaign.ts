@@ -10,6 +10,8 @@ export interface CampaignOptions {
   /** The first case; later ones count on from it, so that one case of a long run can be had alone. */
   readonly from: number;
   readonly tally: Tally;
+  /** For a few cases: without what takes long to set up, or to wait for. */
+  readonly isShort?: boolean;
 }
 
 /** What a case broke. */

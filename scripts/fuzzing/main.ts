@@ -13,9 +13,19 @@ const campaigns: readonly { name: string; about: string; load: () => Promise<Cam
     load: async () => (await import('./csv.ts')).csv,
   },
   {
+    name: 'cli',
+    about: 'arguments of every verb, some as processes of their own',
+    load: async () => (await import('./cli.ts')).cli,
+  },
+  {
     name: 'http',
     about: 'requests to the pages, well-formed and not, signed in and not, on a real database',
     load: async () => (await import('./http/campaign.ts')).http,
+  },
+  {
+    name: 'radius',
+    about: 'packets to the real FreeRADIUS, with the workers that read what it writes',
+    load: async () => (await import('./radius/campaign.ts')).radius,
   },
 ];
 
@@ -86,4 +96,5 @@ async function runOne(campaign: Campaign, wanted: Wanted): Promise<number> {
   return tally.findings.size;
 }
 
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 process.exitCode = await main(process.argv.slice(2));

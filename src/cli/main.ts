@@ -8,7 +8,7 @@ import { parseMinor } from '../domain/money.ts';
 import { AppError, invalid } from '../errors.ts';
 import { helpFor, overview } from './help.ts';
 import { nearest } from './nearest.ts';
-import { createOutput, type Output, type Streams, toJson } from './output.ts';
+import { createOutput, type Output, printable, type Streams, toJson } from './output.ts';
 import { type Parsed, parseArguments } from './parse.ts';
 import { type Call, type Terminal, UsageError, type Verb } from './verb.ts';
 import { verbs } from './verbs.ts';
@@ -201,7 +201,7 @@ function explain(error: unknown, verb: Verb, around: Surroundings, isJson: boole
       `${toJson({ ok: false, error: { kind: problem.kind, field: problem.field, message: problem.message } })}\n`,
     );
   for (const [index, line] of problem.message.split('\n').entries()) {
-    around.stderr(`${index === 0 ? 'sluice: ' : '        '}${line}\n`);
+    around.stderr(`${index === 0 ? 'sluice: ' : '        '}${printable(line)}\n`);
   }
   if (problem.kind === 'usage' && !isJson)
     around.stderr(`Run "sluice help ${verb.name}" for its arguments.\n`);

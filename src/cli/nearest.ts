@@ -1,5 +1,7 @@
 /** The candidate that is fewest typing mistakes away, where that is few enough to be meant. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  // Nothing that we have is so long, and comparing takes as long as both lengths multiplied.
+  if (word.length > 60) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const candidate of candidates) {

@@ -1,4 +1,5 @@
 import { nearest } from './nearest.ts';
+import { printable } from './output.ts';
 import { type Option, UsageError, type Verb } from './verb.ts';
 
 /** Options that every verb has. */
@@ -64,7 +65,7 @@ function splitOnce(text: string): [string, string | undefined] {
 function unknownOption(name: string, known: readonly string[]): UsageError {
   const near = nearest(name, known);
   return new UsageError(
-    `--${name}: is not an option of this verb${near === undefined ? '' : `; did you mean --${near}?`}`,
+    `--${printable(name)}: is not an option of this verb${near === undefined ? '' : `; did you mean --${near}?`}`,
   );
 }
 
@@ -72,6 +73,7 @@ function checkPositionals(verb: Verb, given: readonly string[]): void {
   const wanted = verb.positionals ?? [];
   const missing = wanted.filter((positional) => positional.isOptional !== true)[given.length];
   if (missing !== undefined) throw new UsageError(`${missing.name}: is missing`);
-  const surplus = given[wanted.length];
-  if (surplus !== undefined) throw new UsageError(`${JSON.stringify(surplus)}: is one argument too many`);
+  // Not repeated: a password is typed there by mistake.
+  if (given.length > wanted.length)
+    throw new UsageError(`argument ${wanted.length + 1}: is one argument too many`);
 }

@@ -78,7 +78,7 @@ export function delimiterOf(firstLine: string): ',' | ';' | '\t' {
  */
 export function readCell(field: string, text: string): string {
   if (field === 'password') return text;
-  return disarmed(text.trim()).trim();
+  return disarmed(disarmed(text).trim());
 }
 
 /** Without the apostrophe that a writer of CSV puts before what a spreadsheet would run, full-width signs too. */

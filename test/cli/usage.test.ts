@@ -59,7 +59,10 @@ describe('the command line', () => {
   it('with an option without its value, an argument missing, one too many or one twice, names it', async () => {
     expect((await cli.run('access', 'amina', '--actor')).stderr).to.include('--actor: needs a value');
     expect((await cli.run('access')).stderr).to.include('USERNAME: is missing');
-    expect((await cli.run('access', 'a', 'b')).stderr).to.include('"b": is one argument too many');
+    expect((await cli.run('access', 'a', 'b')).stderr).to.include('argument 2: is one argument too many');
+    // It may be a password that was typed where none belongs.
+    expect((await cli.run('staff', 'password', 'rina', 'hunter2')).stderr).to.not.include('hunter2');
+    expect((await cli.run('access', '--x\n\u001b[31m')).stderr).to.include('--x\ufffd\ufffd[31m: is not an option');
     expect((await cli.run('access', 'a', '--actor', 'x', '--actor', 'y')).stderr).to.include(
       '--actor: is given twice',
     );

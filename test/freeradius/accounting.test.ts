@@ -357,6 +357,23 @@ describe('FreeRADIUS: accounting', () => {
     });
   });
 
+  it('devices and session ids that are alike up to a NUL, are sessions of their own', async () => {
+    const odd = (mac: string | Buffer, id: string | Buffer): Attributes => [
+      ['User-Name', 'ann'],
+      ['Calling-Station-Id', mac],
+      ['Acct-Session-Id', id],
+    ];
+    const sent = [
+      odd('\0a', 'nul-1'),
+      odd('\0b', 'nul-1'),
+      odd(Buffer.from([0, 0xff, 0xc3]), 'nul-1'),
+      odd(mac, 'nul-2\0a'),
+      odd(mac, 'nul-2\0b'),
+    ];
+    for (const attributes of sent) expect(await router.account('stop', attributes)).to.equal(true);
+    expect(await rows()).to.have.length(sent.length);
+  });
+
   it('packets that tell of no session, are answered and not kept', async () => {
     const tunnelStart = router.accountingOf(9, sessionOf({}));
     expect(await router.send(tunnelStart, radius.server.acctPort)).to.not.equal(undefined);

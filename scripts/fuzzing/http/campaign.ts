@@ -12,7 +12,7 @@ const workers = 8;
 export const http: Campaign = {
   name: 'http',
   async run(options) {
-    const world = await openWorld();
+    const world = await openWorld(options.isShort !== true);
     try {
       const wires: Wire[] = [];
       const free: Wire[] = [];

@@ -16,7 +16,7 @@ import { seedDemo } from '../../seed/demo.ts';
 import { projectRoot } from '../../servers/place.ts';
 import type { Secrets } from '../canaries.ts';
 import { captureLog } from '../log-capture.ts';
-import { databasePassword, openOwnDatabase } from '../servers.ts';
+import { databasePassword, type OwnDatabase, openOwnDatabase } from '../servers.ts';
 import { discover, type Site } from './discover.ts';
 import { addTraffic } from './traffic.ts';
 import { Wire } from './wire.ts';
@@ -49,7 +49,7 @@ export interface World {
 }
 
 /** The pages over the demo ISP in a database of its own, with people of every role signed in. */
-export async function openWorld(): Promise<World> {
+export async function openWorld(isFurnished: boolean): Promise<World> {
   const now = new Date('2026-03-31T10:00:00Z');
   const own = await openOwnDatabase(now);
   const config = readConfig({
@@ -65,16 +65,7 @@ export async function openWorld(): Promise<World> {
   const app = openApp(config, { role: 'web', clock: fixedClock(now.toISOString()) });
   let log: string[] = [];
   captureLog(app.log, (line) => log.push(line));
-  await seedDemo({
-    db: own.db,
-    vault: app.vault,
-    now,
-    labConfigFile: join(own.folder, 'lab.json'),
-    env: { SLUICE_LAB_PORT: '1', SLUICE_RADIUS_AUTH_PORT: '1', SLUICE_RADIUS_ACCT_PORT: '1' },
-    say: () => undefined,
-    count: 40,
-  });
-  await addTraffic(own.db, now);
+  if (isFurnished) await furnish(app, own, now);
   const server = await listen(createWeb(app, projectRoot, routes), '127.0.0.1', 0);
   const { port } = server.address() as AddressInfo;
   const people: Person[] = [];
@@ -177,4 +168,18 @@ async function secretsOf(app: App): Promise<Secrets> {
       )
       .filter(([, text]) => text.length >= 8),
   ]);
+}
+
+/** The demo ISP, and what its routers could have written. */
+async function furnish(app: App, own: OwnDatabase, now: Date): Promise<void> {
+  await seedDemo({
+    db: own.db,
+    vault: app.vault,
+    now,
+    labConfigFile: join(own.folder, 'lab.json'),
+    env: { SLUICE_LAB_PORT: '1', SLUICE_RADIUS_AUTH_PORT: '1', SLUICE_RADIUS_ACCT_PORT: '1' },
+    say: () => undefined,
+    count: 40,
+  });
+  await addTraffic(own.db, now);
 }
