@@ -107,7 +107,7 @@ async function openDemo(
     now: () => app.clock.now(),
   });
   closing.push(() => listener.close());
-  const running = roleNames.map((role) => startRole(role, app, listener));
+  const running = await Promise.all(roleNames.map((role) => startRole(role, app, listener)));
   closing.push(() => stopRoles(app, running));
   const beating = setInterval(() => void beatAll(app, listener.port), 5000);
   closing.push(() => {

@@ -3,7 +3,7 @@ import { listenForWake } from './adapters/wake.ts';
 import { ConfigError, readConfig } from './config.ts';
 import { beat, forgetHeartbeat, forgetOldHeartbeats } from './db/heartbeats.ts';
 import { describeError } from './log.ts';
-import { isRole, roleNames, startRole, stopRoles } from './roles.ts';
+import { isRole, roleNames, type RunningRole, startRole, stopRoles } from './roles.ts';
 
 const beatMs = 5000;
 
@@ -24,10 +24,12 @@ async function main(args: readonly string[]): Promise<void> {
   const app = openApp(config, { role: roles.join('+') });
   const wakeKey = app.vault.derive('wake');
   const listener = await listenForWake({ ...config.wake, key: wakeKey, now: () => app.clock.now() });
-  const running = roles.map((role) => startRole(role, app, listener));
+  const stopped = stopSignal();
+  const running: RunningRole[] = [];
+  for (const role of roles) running.push(await startRole(role, app, listener));
   const beats = beatRegularly(app, roles, listener.port);
   app.log.info('started', { roles });
-  await stopSignal();
+  await stopped;
   app.log.info('stopping');
   await beats.stop();
   await stopRoles(app, running);

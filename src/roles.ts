@@ -1,18 +1,7 @@
 import type { WakeListener } from './adapters/wake.ts';
 import type { App } from './app.ts';
 import { ConfigError } from './config.ts';
-import { timetable } from './jobs/schedule.ts';
-import { startScheduler } from './jobs/scheduler.ts';
 import { describeError } from './log.ts';
-import { startEvidence } from './reconcile/evidence.ts';
-import { startLane } from './reconcile/lane.ts';
-import { startRadiusAgent } from './reconcile/radius-agent.ts';
-import { reconcileRouters } from './reconcile/router.ts';
-import { startStaleSweep } from './reconcile/stale.ts';
-import { startTail } from './reconcile/tail.ts';
-import { startUnknownClients } from './reconcile/unknown-clients.ts';
-import { startWorker } from './reconcile/worker.ts';
-import { startWeb } from './web/start.ts';
 
 export const roleNames = ['web', 'worker', 'lane', 'radius-agent', 'scheduler'] as const;
 export type RoleName = (typeof roleNames)[number];
@@ -25,22 +14,39 @@ export function isRole(name: string): name is RoleName {
   return (roleNames as readonly string[]).includes(name);
 }
 
-/** Starts one role in this process. What it looks for in the queue it is woken for, and polls anyway. */
-export function startRole(role: RoleName, app: App, listener: WakeListener): RunningRole {
-  const start: Record<RoleName, () => RunningRole & { wake?(): void }> = {
-    web: () => startWeb(app),
+type Started = RunningRole & { wake?(): void };
+
+/**
+ * Starts one role in this process. What it looks for in the queue it is woken for, and polls anyway. What a role is made
+ * of is loaded here and not before: a lane needs no web server, and is ready sooner and smaller without.
+ */
+export async function startRole(role: RoleName, app: App, listener: WakeListener): Promise<RunningRole> {
+  const start: Record<RoleName, () => Promise<Started>> = {
+    web: async () => (await import('./web/start.ts')).startWeb(app),
     worker: () => startWorkerRole(app),
-    lane: () => startLane({ ...app, sourceAddress: app.config.radiusSourceAddress }),
+    lane: async () =>
+      (await import('./reconcile/lane.ts')).startLane({
+        ...app,
+        sourceAddress: app.config.radiusSourceAddress,
+      }),
     'radius-agent': () => startAgent(app),
-    scheduler: () => startScheduler(app, timetable),
+    scheduler: () => startSchedulerRole(app),
   };
-  const running = start[role]();
+  const running = await start[role]();
   listener.onWake(() => running.wake?.());
   return running;
 }
 
 /** Keys of the queue, and what watches over live sessions: one process at a time does each of those, by a lease. */
-function startWorkerRole(app: App) {
+async function startWorkerRole(app: App): Promise<Started> {
+  const [{ startWorker }, { reconcileRouters }, { startTail }, { startEvidence }, { startStaleSweep }] =
+    await Promise.all([
+      import('./reconcile/worker.ts'),
+      import('./reconcile/router.ts'),
+      import('./reconcile/tail.ts'),
+      import('./reconcile/evidence.ts'),
+      import('./reconcile/stale.ts'),
+    ]);
   const worker = startWorker({ ...app, reconcileRouters: (claims) => reconcileRouters(app, claims) });
   const watchers = [startTail(app), startEvidence(app), startStaleSweep(app)];
   return {
@@ -51,13 +57,21 @@ function startWorkerRole(app: App) {
   };
 }
 
-function startAgent(app: App) {
+async function startSchedulerRole(app: App): Promise<Started> {
+  const { startScheduler } = await import('./jobs/scheduler.ts');
+  const { timetable } = await import('./jobs/schedule.ts');
+  return startScheduler(app, timetable);
+}
+
+async function startAgent(app: App): Promise<Started> {
   const { clientDirectory, clientDirectory6, controlSocket, logFile } = app.config.freeradius;
   if (clientDirectory === undefined) {
     throw new ConfigError(
       'The role radius-agent needs SLUICE_CLIENT_DIRECTORY: where FreeRADIUS reads its client files.',
     );
   }
+  const { startRadiusAgent } = await import('./reconcile/radius-agent.ts');
+  const { startUnknownClients } = await import('./reconcile/unknown-clients.ts');
   const agent = startRadiusAgent({
     ...app,
     host: app.config.host,

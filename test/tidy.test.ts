@@ -60,6 +60,11 @@ describe('tidy', () => {
     expect(hits(money, /\.toFixed\(/, [])).to.deep.equal([]);
   });
 
+  it('a role loads its own parts only', () => {
+    const early = /^import (?!type ).*'\.\/(web|jobs|reconcile)\//;
+    expect(hits(['src/main.ts', 'src/roles.ts', 'src/app.ts'], early, [])).to.deep.equal([]);
+  });
+
   it('nothing in src writes to the console but the command line', () => {
     expect(
       hits(

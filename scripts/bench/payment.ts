@@ -12,6 +12,7 @@ import { addDays, dayIn } from '../../src/domain/day.ts';
 import { asId, type SubscriberId } from '../../src/domain/ids.ts';
 import { until } from '../servers/child.ts';
 import { projectRoot } from '../servers/place.ts';
+import { numbersGiven } from './arguments.ts';
 import { type BenchServer, machineLine, openBenchServer } from './bench-server.ts';
 import { mean, print, quantile, say, tableHead, tableLine } from './figures.ts';
 import { addDebts, benchSessionId, decideAll, fillLiveIsp, openSessions } from './live-isp.ts';
@@ -30,25 +31,12 @@ const groups = 6;
 const pollingPayments = 60;
 const panelPayments = 60;
 
-interface Size {
-  payments: number;
-  debtors: number;
-  routers: number;
-  pace: number;
-  rate: number;
-}
+const defaults = { payments: 1000, debtors: 10_000, routers: 20, pace: 50, rate: 15 };
+type Size = typeof defaults;
 
 async function main(): Promise<void> {
-  const size: Size = { payments: 1000, debtors: 10_000, routers: 20, pace: 50, rate: 15 };
-  for (const arg of process.argv.slice(2)) {
-    const [, name = '', value = ''] = /^--(\w+)=(\d+)$/.exec(arg) ?? [];
-    if (!Object.hasOwn(size, name)) {
-      process.stderr.write(`usage: ${usage}`);
-      process.exitCode = 2;
-      return;
-    }
-    size[name as keyof Size] = Number(value);
-  }
+  const size = numbersGiven(defaults, usage);
+  if (size === undefined) return;
   build();
   const server = await openBenchServer();
   try {

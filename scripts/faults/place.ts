@@ -113,7 +113,7 @@ async function writeRadiusRows(app: App): Promise<void> {
     key: app.vault.derive('wake'),
     now: () => app.clock.now(),
   });
-  const worker = startRole('worker', app, listener);
+  const worker = await startRole('worker', app, listener);
   const isIdle = async () =>
     (await app.db('reconcile_queue').first<{ id: string } | undefined>('id')) === undefined;
   await until('the RADIUS rows of the ISP', isIdle, { timeoutMs: 300_000, stepMs: 100 });

@@ -49,7 +49,7 @@ export interface Stack {
   /** Polls until it holds; the message names what was waited for. */
   until(what: string, check: () => Promise<boolean> | boolean, timeoutMs?: number): Promise<void>;
   stopRole(role: RoleName): Promise<void>;
-  startRole(role: RoleName): void;
+  startRole(role: RoleName): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -99,9 +99,11 @@ export async function openStack(options: { roles?: readonly RoleName[] } = {}): 
     now: () => app.clock.now(),
   });
   const running = new Map<RoleName, RunningRole>();
-  const start = (role: RoleName) => running.set(role, startRole(role, app, listener));
+  const start = async (role: RoleName) => {
+    running.set(role, await startRole(role, app, listener));
+  };
   for (const role of options.roles ?? ['worker', 'lane', 'radius-agent']) {
-    start(role);
+    await start(role);
     await announce(app, role, listener);
   }
   const ctx = app.context('test');
