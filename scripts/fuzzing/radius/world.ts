@@ -55,7 +55,8 @@ export async function openRadiusWorld(): Promise<RadiusWorld> {
     key: app.vault.derive('wake'),
     now: () => app.clock.now(),
   });
-  const roles = (['worker', 'lane', 'radius-agent'] as const).map((role) => startRole(role, app, listener));
+  const names = ['worker', 'lane', 'radius-agent'] as const;
+  const roles = await Promise.all(names.map((role) => startRole(role, app, listener)));
   const { routers, logins, liars } = await furnish(app, radius);
   return {
     own,
