@@ -270,6 +270,15 @@ describe('importing subscribers', function () {
     expect(text).to.include('has more than 50000 rows');
   });
 
+  it('a place in its list that is none, is the beginning', async () => {
+    const { location } = await upload([header, 'A,place1,Nope,block,,,,,'].join('\n'));
+    for (const after of ['1e999', 'Infinity', '-1', 'x', '99999999999999999999']) {
+      const page = await noc.get(`${location}?after=${after}`);
+      expect(page.status, after).to.equal(200);
+      expect(page.text, after).to.include('place1');
+    }
+  });
+
   it('a number that only a program would write, is refused', async () => {
     const columns = 'name,username,package,billing_profile,simultaneous_use';
     const { location } = await upload(`${columns}\nHex,hex1,Home 50,block,0x10\nExp,exp1,Home 50,block,1e1`);

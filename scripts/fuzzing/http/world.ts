@@ -7,6 +7,7 @@ import { readConfig } from '../../../src/config.ts';
 import { insertStaffSession } from '../../../src/db/staff-sessions.ts';
 import { type StaffRole, staffRoles } from '../../../src/domain/permissions.ts';
 import { routerSecretPlace } from '../../../src/db/routers.ts';
+import { reviewImport } from '../../../src/subscribers/import.ts';
 import { addStaff } from '../../../src/staff/manage-staff.ts';
 import { hashOf } from '../../../src/staff/sign-in.ts';
 import { backgroundEnds } from '../../../src/web/background.ts';
@@ -182,4 +183,10 @@ async function furnish(app: App, own: OwnDatabase, now: Date): Promise<void> {
     count: 40,
   });
   await addTraffic(own.db, now);
+  const rows = Array.from(
+    { length: 120 },
+    (_, index) => `Person ${index},import-${index},Nope,block,${typedSecret}`,
+  );
+  const text = ['name,username,package,billing_profile,password', ...rows].join('\n');
+  await reviewImport(app.context('fuzz'), { name: 'people.csv', bytes: Buffer.from(text) });
 }

@@ -119,7 +119,9 @@ async function jobOf(page: Page): Promise<ImportJob> {
 async function showJob(page: Page): Promise<void> {
   const job = await jobOf(page);
   const which = textQuery(page, 'rows') === 'good' ? 'good' : 'bad';
-  const after = Number(textQuery(page, 'after')) || 0;
+  const place = textQuery(page, 'after');
+  // What Number() alone would make of 1e999 is no number to the database.
+  const after = /^\d{1,9}$/.test(place) ? Number(place) : 0;
   const found = await importRows(page.app.db, job.id, {
     states: which === 'bad' ? ['bad', 'failed'] : ['good', 'imported'],
     after,
