@@ -1,5 +1,9 @@
+import { parseDay } from '../domain/day.ts';
 import { asId, type SubscriberId } from '../domain/ids.ts';
+import { termPrefixes } from '../domain/search-terms.ts';
 import type { Db } from './knex.ts';
+import type { SubscriberFilter } from './subscriber-drivers.ts';
+import { subscriberPlaces } from './subscriber-list.ts';
 
 export interface PickedSubscriber {
   id: SubscriberId;
@@ -10,8 +14,8 @@ export interface PickedSubscriber {
 }
 
 /**
- * Subscribers whose name, phone or username begins with the text, or who have that number (`17` or `#17`): each of the
- * three is one range of an index. At most `limit`.
+ * Subscribers of whose name, phone or usernames each word of the text begins one, or who have that number (`17` or
+ * `#17`): the index of terms that the list of subscribers searches too. At most `limit`.
  */
 export async function pickSubscribers(db: Db, text: string, limit: number): Promise<PickedSubscriber[]> {
   const ids = await pickSubscriberIds(db, text, limit);
@@ -37,21 +41,24 @@ export async function pickSubscribers(db: Db, text: string, limit: number): Prom
 }
 
 export async function pickSubscriberIds(db: Db, text: string, limit: number): Promise<SubscriberId[]> {
-  const starts = `${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
   const number = /^#?([1-9]\d{0,17})$/.exec(text)?.[1];
-  const found = await Promise.all([
+  const prefixes = termPrefixes(text);
+  const [byNumber, byTerm] = await Promise.all([
     number === undefined ? [] : db('subscriber').where({ id: number }).pluck<string[]>('id'),
-    db('login as l')
-      .join('subscription as s', 's.id', 'l.subscription_id')
-      .where('l.username', 'like', starts.toLowerCase())
-      .orderBy('l.username')
-      .limit(limit)
-      .pluck<string[]>('s.subscriber_id'),
-    db('subscriber').where('name', 'like', starts).orderBy('name').limit(limit).pluck<string[]>('id'),
-    db('subscriber').where('phone', 'like', starts).orderBy('phone').limit(limit).pluck<string[]>('id'),
+    prefixes.length === 0 ? [] : subscriberPlaces(db, { ...anybody, prefixes }, { limit }),
   ]);
-  return [...new Set(found.flat())].slice(0, limit).map((id) => asId<SubscriberId>(id));
+  const ids = [...byNumber.map((id) => asId<SubscriberId>(id)), ...byTerm.map((place) => place.id)];
+  return [...new Set(ids)].slice(0, limit);
 }
+
+/** No filter but the text; the day is for what is overdue only. */
+const anybody: Omit<SubscriberFilter, 'prefixes'> = {
+  state: null,
+  packageId: null,
+  profileId: null,
+  routerId: null,
+  today: parseDay('1970-01-01'),
+};
 
 /** Names by id, for the rows of a list. */
 export async function subscriberNames(db: Db, ids: readonly string[]): Promise<Map<string, string>> {

@@ -2,6 +2,7 @@ import { parseDay, type Day } from '../domain/day.ts';
 import type { LoginId, PackageId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import { asId, operatorReseller } from '../domain/ids.ts';
 import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
+import { pickSubscriberIds } from './subscriber-pick.ts';
 import { insertSubscriberTerms, insertUsernameTerm } from './subscriber-terms.ts';
 
 /** The operator itself is reseller 1, who owns every row until there are others. */
@@ -309,16 +310,17 @@ export interface FoundLogin {
 }
 
 /**
- * Logins whose username begins with the text, or whose subscriber's name or phone does; `#7` is a subscriber's id.
- * At most `limit`, by username. LIKE wildcards in the text mean themselves.
+ * Logins of the subscribers that the text finds, as the pages find them: by the beginning of words of the name, of the
+ * phone or of a username; `#7` is a subscriber's id. At most `limit`, by username.
  */
 export async function findLogins(db: Db, text: string, limit: number): Promise<FoundLogin[]> {
-  const starts = `${text.replaceAll(/[\\%_]/g, '\\$&')}%`;
+  const ids = await pickSubscriberIds(db, text, limit);
   const query = db('login as l')
     .join('subscription as s', 's.id', 'l.subscription_id')
     .join('subscriber as b', 'b.id', 's.subscriber_id')
     .join('package as p', 'p.id', 's.package_id')
     .leftJoin('access_decision as d', 'd.login_id', 'l.id')
+    .whereIn('b.id', ids)
     .orderBy('l.username')
     .limit(limit)
     .select<Record<string, string | null>[]>({
@@ -331,18 +333,8 @@ export async function findLogins(db: Db, text: string, limit: number): Promise<F
       access: 'd.access',
       reason: 'd.reason',
     });
-  const id = /^#(\d{1,19})$/.exec(text)?.[1];
-  if (id !== undefined) void query.where('b.id', id);
-  else {
-    void query.where((or) => {
-      void or
-        .where('l.username', 'like', starts.toLowerCase())
-        .orWhere('b.name', 'like', starts)
-        .orWhere('b.name', 'like', `% ${starts}`)
-        .orWhere('b.phone', 'like', starts);
-    });
-  }
-  return ((await query) as Record<string, string | null>[]).map((row) => ({
+  const rows = (await query) as Record<string, string | null>[];
+  return rows.map((row) => ({
     subscriberId: asId(row['subscriber_id'] ?? ''),
     name: row['name'] ?? '',
     phone: row['phone'] ?? null,

@@ -15,6 +15,14 @@ const statusOf: Record<ErrorKind, number> = {
   unavailable: 503,
 };
 
+const titles: Record<number, string> = {
+  400: 'Not understood',
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'Somebody was first',
+  503: 'Not now',
+};
+
 /** One page for whatever went wrong: what happened, what to do next, and a number that finds it in the log. */
 export function answerError(app: App, views: Views, req: Request, res: Response, error: unknown): void {
   const { status, text } = explain(error);
@@ -32,10 +40,11 @@ export function answerError(app: App, views: Views, req: Request, res: Response,
   }
   const formats = { ...defaultSettings, now: app.clock.now() };
   const data = {
-    title: 'Something went wrong',
+    title: titles[status] ?? 'Something went wrong',
     status,
     text,
-    requestId: (res.locals['requestId'] as string | undefined) ?? '',
+    // Only a fault of ours is in the log.
+    requestId: status < 500 ? '' : ((res.locals['requestId'] as string | undefined) ?? ''),
   };
   const page = { ...data, csrf: '', staff: null, crumbs: [], flash: null, errors: null, path: '/' };
   res

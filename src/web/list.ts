@@ -95,6 +95,23 @@ export function filterLinks(
   }));
 }
 
+/** The same with each choice counted; all together are not: there are as many as there are, and the number helps nobody. */
+export async function countedFilters<Value extends string>(
+  page: Page,
+  name: string,
+  choices: readonly (readonly [value: Value, label: string])[],
+  countOf: (value: Exclude<Value, ''>) => Promise<number>,
+): Promise<FilterLink[]> {
+  const counts = await Promise.all(
+    choices.map(([value]) => (value === '' ? Promise.resolve(null) : countOf(value as Exclude<Value, ''>))),
+  );
+  return filterLinks(
+    page,
+    name,
+    choices.map(([value, label], index) => ({ value, label, count: counts[index] ?? null })),
+  );
+}
+
 export function textQuery(page: Page, name: string): string {
   const value = page.req.query[name];
   return typeof value === 'string' ? value.trim().slice(0, 190) : '';

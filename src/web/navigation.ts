@@ -8,13 +8,26 @@ export interface NavigationGroup {
 /** The rail, by area. Only what works is listed, and only what the person may see. */
 const rail: readonly {
   label: string;
-  items: readonly { label: string; href: string; icon: string; needs: Permission }[];
+  items: readonly {
+    label: string;
+    href: string;
+    icon: string;
+    needs: Permission;
+    /** Where else its pages are. */
+    also?: readonly string[];
+  }[];
 }[] = [
   {
     label: 'NOC',
     items: [
       { label: 'Dashboard', href: '/', icon: 'speedometer', needs: 'dashboard.view' },
-      { label: 'Subscribers', href: '/subscribers', icon: 'people', needs: 'subscriber.view' },
+      {
+        label: 'Subscribers',
+        href: '/subscribers',
+        icon: 'people',
+        needs: 'subscriber.view',
+        also: ['/bulk', '/imports'],
+      },
       { label: 'Why offline?', href: '/why', icon: 'question-diamond', needs: 'subscriber.view' },
       { label: 'Sessions', href: '/sessions', icon: 'broadcast', needs: 'session.view' },
       { label: 'Routers', href: '/routers', icon: 'router', needs: 'router.view' },
@@ -58,7 +71,12 @@ export function navigationFor(role: StaffRole, path: string): NavigationGroup[] 
       label: group.label,
       items: group.items
         .filter((item) => may(role, item.needs))
-        .map(({ label, href, icon }) => ({ label, href, icon, isHere: isBelow(path, href) })),
+        .map(({ label, href, icon, also = [] }) => ({
+          label,
+          href,
+          icon,
+          isHere: [href, ...also].some((one) => isBelow(path, one)),
+        })),
     }))
     .filter((group) => group.items.length > 0);
 }

@@ -36,6 +36,9 @@
       list.replaceChildren();
   });
 
+  // The bar at the foot of a phone is longer than the phone: where one is stands in sight.
+  document.querySelector('.bottom-bar [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
+
   // A form says that it is at work, and is not sent twice by an impatient second click.
   document.addEventListener('submit', (event) => {
     const form = event.target;

@@ -22,6 +22,7 @@ import {
 import { runInBackground } from '../background.ts';
 import { type FieldErrors, listOf, tryForm, type Typed, typed } from '../form.ts';
 import { filterLinks, keysetOf, listSize, paged, textQuery } from '../list.ts';
+import { jobState } from '../job-words.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 import { filterQuery, idsOf, stateLabels, subscriberFilter } from '../subscriber-filter.ts';
@@ -146,24 +147,29 @@ async function showList(page: Page): Promise<void> {
 }
 
 function viewOf(job: BulkJob) {
-  const states = {
-    draft: { word: 'Not begun', colour: 'pending', symbol: 'clipboard-check' },
-    working: { word: 'Under way', colour: 'pending', symbol: 'hourglass-split' },
-    done:
-      job.failed === 0
-        ? { word: 'Done', colour: 'full', symbol: 'check-circle-fill' }
-        : { word: 'Done, some failed', colour: 'throttled', symbol: 'exclamation-triangle' },
-    cancelled: { word: 'Cancelled', colour: 'unknown', symbol: 'x-circle' },
-  } as const;
   const input = Object.entries(job.input)
     .filter(([, value]) => typeof value === 'string')
     .map(([name, value]) => `${name}: ${String(value).replace('_', ' ')}`);
   return {
     ...job,
     act: acts[job.kind],
-    stateWord: states[job.state],
+    stateWord: jobState(job, { draft: 'Not begun', cancelled: 'Cancelled' }),
     inputText: input.join(', '),
     left: job.total - job.done,
+  };
+}
+
+function progressOf(job: BulkJob) {
+  return {
+    href: `/bulk/${job.id}/progress`,
+    word: 'Under way',
+    done: job.done,
+    total: job.total,
+    parts: [
+      { count: job.changed, what: 'done' },
+      { count: job.unchanged, what: 'with nothing to do' },
+      { count: job.failed, what: 'failed' },
+    ],
   };
 }
 
@@ -249,7 +255,7 @@ async function showJob(page: Page, job: BulkJob): Promise<void> {
     title: `${acts[job.kind].word}, bulk act ${job.id}`,
     crumbs: [...crumbs, { label: 'Bulk acts', href: '/bulk' }],
     job: viewOf(job),
-    progress: job.state === 'working' ? viewOf(job) : null,
+    progress: job.state === 'working' ? progressOf(job) : null,
     items,
     pager,
     filters: filterLinks(
@@ -265,7 +271,7 @@ async function showProgress(page: Page): Promise<void> {
   const job = await jobOf(page);
   if (!page.wantsPart) page.redirect(`/bulk/${job.id}`);
   else if (job.state !== 'working') page.res.set('HX-Refresh', 'true').status(200).end();
-  else page.renderPart('admin/bulk/progress', { progress: viewOf(job) });
+  else page.renderPart('admin/bulk/progress', { progress: progressOf(job) });
 }
 
 const inputNames: Record<BulkKind, readonly string[]> = {

@@ -19,6 +19,7 @@ import { runInBackground } from '../background.ts';
 import { sendCsv } from '../csv.ts';
 import { type FieldErrors, tryForm } from '../form.ts';
 import { listSize, textQuery, withQuery } from '../list.ts';
+import { jobState } from '../job-words.ts';
 import type { Page } from '../page.ts';
 import type { Route } from '../route.ts';
 import { uploadMax, uploadOf } from '../upload.ts';
@@ -91,21 +92,25 @@ async function doUpload(page: Page): Promise<void> {
 }
 
 function viewOf(job: ImportJob) {
-  const states = {
-    review: { word: 'To be looked over', colour: 'pending', symbol: 'clipboard-check' },
-    working: { word: 'Under way', colour: 'pending', symbol: 'hourglass-split' },
-    done:
-      job.failed === 0
-        ? { word: 'Done', colour: 'full', symbol: 'check-circle-fill' }
-        : { word: 'Done, some failed', colour: 'throttled', symbol: 'exclamation-triangle' },
-    cancelled: { word: 'Given up', colour: 'unknown', symbol: 'x-circle' },
-  } as const;
   return {
     ...job,
-    stateWord: states[job.state],
+    stateWord: jobState(job, { draft: 'To be looked over', cancelled: 'Given up' }),
     isReview: job.state === 'review',
     isOver: job.state === 'done' || job.state === 'cancelled',
     badCount: job.bad + job.failed,
+  };
+}
+
+function progressOf(job: ImportJob) {
+  return {
+    href: `/imports/${job.id}/progress`,
+    word: 'Adding',
+    done: job.done,
+    total: job.good,
+    parts: [
+      { count: job.imported, what: 'added' },
+      { count: job.failed, what: 'failed' },
+    ],
   };
 }
 
@@ -133,7 +138,7 @@ async function showJob(page: Page): Promise<void> {
     title: job.fileName,
     crumbs: importCrumbs,
     job: viewOf(job),
-    progress: job.state === 'working' ? viewOf(job) : null,
+    progress: job.state === 'working' ? progressOf(job) : null,
     filters: [
       {
         label: 'With faults',
@@ -181,7 +186,7 @@ async function showProgress(page: Page): Promise<void> {
   const job = await jobOf(page);
   if (!page.wantsPart) page.redirect(`/imports/${job.id}`);
   else if (job.state !== 'working') page.res.set('HX-Refresh', 'true').status(200).end();
-  else page.renderPart('admin/imports/progress', { progress: viewOf(job) });
+  else page.renderPart('admin/imports/progress', { progress: progressOf(job) });
 }
 
 async function* allRows(page: Page, job: ImportJob, states: readonly ImportRow['state'][]) {

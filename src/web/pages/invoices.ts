@@ -4,7 +4,7 @@ import { everyRow } from '../../db/keyset.ts';
 import { addDays } from '../../domain/day.ts';
 import { formatMinor } from '../../domain/money.ts';
 import { sendCsv } from '../csv.ts';
-import { countMax, filterLinks, keysetOf, listSize, paged, textQuery, withQuery } from '../list.ts';
+import { countedFilters, countMax, keysetOf, listSize, paged, textQuery, withQuery } from '../list.ts';
 import { invoiceState } from '../money-words.ts';
 import type { Page } from '../page.ts';
 import { monthQuery, subscribersQuery, todayOf } from '../params.ts';
@@ -33,19 +33,11 @@ async function showList(page: Page): Promise<void> {
   const keyset = keysetOf(page);
   const found = await invoicePage(db, filter, keyset, listSize + 1);
   const { rows, pager } = paged(page, found, keyset, (row) => invoicePlace(filter, row));
-  const counts = await Promise.all(
-    states.map(([state]) =>
-      // Of all invoices there are as many as there are: the number helps nobody.
-      state === '' ? Promise.resolve(null) : countInvoices(db, withState(filter, state), countMax),
-    ),
-  );
   page.render('admin/invoices/list', {
     title: 'Invoices',
     notes,
-    filters: filterLinks(
-      page,
-      'state',
-      states.map(([value, label], index) => ({ value, label, count: counts[index] ?? null })),
+    filters: await countedFilters(page, 'state', states, (state) =>
+      countInvoices(db, { ...filter, state }, countMax),
     ),
     typed: {
       state: textQuery(page, 'state'),
@@ -115,10 +107,6 @@ async function filterOf(page: Page, notes: string[]): Promise<InvoiceFilter> {
     ...(subscriberIds === undefined ? {} : { subscriberIds }),
     ...stateOf(textQuery(page, 'state')),
   };
-}
-
-function withState(filter: InvoiceFilter, state: string): InvoiceFilter {
-  return { ...filter, ...stateOf(state) };
 }
 
 function stateOf(text: string): { state?: InvoiceState | 'overdue' } {

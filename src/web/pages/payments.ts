@@ -10,7 +10,7 @@ import { formatMinor } from '../../domain/money.ts';
 import { invalid } from '../../errors.ts';
 import { sendCsv } from '../csv.ts';
 import { type FieldErrors, tryForm, type Typed, typed } from '../form.ts';
-import { countMax, filterLinks, keysetOf, listSize, paged, textQuery, withQuery } from '../list.ts';
+import { countedFilters, countMax, keysetOf, listSize, paged, textQuery, withQuery } from '../list.ts';
 import { channelWords, invoiceState, paymentState } from '../money-words.ts';
 import type { Page } from '../page.ts';
 import { amountOf, dayQuery, optionalText, renamed, subscribersQuery, todayOf } from '../params.ts';
@@ -40,18 +40,11 @@ async function showList(page: Page): Promise<void> {
   const keyset = keysetOf(page);
   const found = await paymentPage(db, filter, keyset, listSize + 1);
   const { rows, pager } = paged(page, found, keyset, (row) => paymentPlace(filter, row));
-  const counts = await Promise.all(
-    shows.map(([show]) =>
-      show === '' ? Promise.resolve(null) : countPayments(db, { ...filter, show }, countMax),
-    ),
-  );
   page.render('admin/payments/list', {
     title: 'Payments',
     notes,
-    filters: filterLinks(
-      page,
-      'show',
-      shows.map(([value, label], index) => ({ value, label, count: counts[index] ?? null })),
+    filters: await countedFilters(page, 'show', shows, (show) =>
+      countPayments(db, { ...filter, show }, countMax),
     ),
     typed: {
       show: textQuery(page, 'show'),
