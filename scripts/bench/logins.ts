@@ -1,8 +1,8 @@
-import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fillOurs, fillStock, refreshOnline, type Size } from './radius/fill.ts';
 import { loginRequests, withoutSessionCount } from './radius/login-requests.ts';
 import { macOf, passwordOf, replyOf, usernameOf } from './radius/people.ts';
+import { machine, print, step } from './radius/progress.ts';
 import { type Contestant, takeTurns, tableOf } from './radius/rounds.ts';
 import { type Bench, benchRouter, openBench, startOurs, threads } from './radius/servers.ts';
 import { startStock, type StockRadius, type StockVariant } from './radius/stock.ts';
@@ -76,9 +76,7 @@ async function measure(
       mariadbPid: bench.mariadb.child.pid,
       say: print,
     });
-    print(
-      `\n${size.logins} logins, ${title}; ${plan.turns} turns of ${plan.seconds} s; ${cpus().length} cores, ${cpus()[0]?.model ?? ''}; load ${loadavg()[0]?.toFixed(1) ?? ''}\n`,
-    );
+    print(`\n${size.logins} logins, ${title}; ${plan.turns} turns of ${plan.seconds} s; ${machine()}\n`);
     print(`${tableOf(figures, 'logins', names['sql'] ?? '')}\n`);
   }
 }
@@ -101,16 +99,6 @@ function usersFile(logins: number): string {
     entries.push(`${usernameOf(n)} ${check}\n${reply.join(',\n')}\n`);
   }
   return entries.join('\n');
-}
-
-async function step(what: string, work: () => Promise<void>): Promise<void> {
-  const startedAt = performance.now();
-  await work();
-  print(`${what}: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }
 
 await main();

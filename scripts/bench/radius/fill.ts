@@ -32,7 +32,8 @@ export async function fillOurs(db: Knex, size: Size): Promise<void> {
        CASE a.name WHEN 'Class' THEN CONCAT('S1.', seq, '.0123456789.abcdef0123') ${replyCases()} END
      FROM seq_1_to_${size.logins} STRAIGHT_JOIN (SELECT 'Class' AS name
        ${replyNames.map((name) => `UNION ALL SELECT '${name}'`).join(' ')}) a`,
-    ...sessionRows(size),
+    onlineRows(size),
+    ...closedRows(size),
     'ANALYZE TABLE radcheck, radreply, radacct',
   ]);
 }
@@ -54,7 +55,8 @@ export async function fillStock(db: Knex, size: Size): Promise<void> {
      ${groups.map((i) => `('plan-${i}', 'Simultaneous-Use', ':=', '1')`).join(', ')}`,
     `INSERT INTO radgroupreply (groupname, attribute, op, value) VALUES
      ${groups.flatMap((i) => replyOf(i).map(([name, value]) => `('plan-${i}', '${name}', '=', '${value}')`)).join(', ')}`,
-    ...sessionRows(size),
+    onlineRows(size),
+    ...closedRows(size),
     'ANALYZE TABLE radcheck, radusergroup, radgroupcheck, radgroupreply, radacct',
   ]);
 }
@@ -74,27 +76,56 @@ function replyCases(): string {
   return ofPlans.join(' ');
 }
 
+/**
+ * Sessions 1 to `open` of accounting-requests.ts, and closed ones. Each side finds a session by a key of its own: ours by
+ * what it gave with the accept, the stock one by what the router says of itself.
+ */
+export async function fillSessions(db: Knex, size: Size, side: 'ours' | 'stock'): Promise<void> {
+  if (side === 'stock') await makeStockTables(db);
+  const id = 'LOWER(HEX(2181038080 + seq))';
+  const nonce = "LPAD(LOWER(HEX(seq)), 8, '0')";
+  const key =
+    side === 'ours'
+      ? `MD5(CONCAT(${nonce}, ' ', ${id}))`
+      : `MD5(CONCAT_WS(',', ${username}, ${id}, '${benchAddress}', 'bench', 'ether2', 15728640 + seq))`;
+  const ofOurs =
+    side === 'ours' ? [', class', `, CONCAT('S1.', seq, '.0123456789.abcdef0123.', ${nonce})`] : ['', ''];
+  await inBulk(db, [
+    ...closedRows(size),
+    `INSERT INTO radacct (${sessionColumns}${ofOurs[0]})
+     SELECT ${id}, ${key}, ${username}, '${benchAddress}', 'ether2', 'Ethernet', UTC_TIMESTAMP() - INTERVAL 1 HOUR,
+       UTC_TIMESTAMP() - INTERVAL 5 MINUTE, NULL, 0, 0, 0, 'pppoe', ${mac('02')}, '', 'Framed-User', 'PPP', ${address}
+       ${ofOurs[1]}
+     FROM seq_1_to_${size.logins}`,
+    'ANALYZE TABLE radacct',
+  ]);
+}
+
+const benchAddress = '127.0.0.2';
+const sessionColumns = `acctsessionid, acctuniqueid, username, nasipaddress, nasportid, nasporttype, acctstarttime,
+  acctupdatetime, acctstoptime, acctsessiontime, acctinputoctets, acctoutputoctets, calledstationid, callingstationid,
+  acctterminatecause, servicetype, framedprotocol, framedipaddress`;
+const address = "CONCAT('10.', seq DIV 65536 MOD 256, '.', seq DIV 256 MOD 256, '.', seq MOD 256)";
+
+function onlineRows(size: Size): string {
+  return `INSERT INTO radacct (${sessionColumns})
+     SELECT CONCAT('81', LPAD(HEX(seq), 6, '0')), MD5(CONCAT('open ', seq)), ${username}, '${benchAddress}', 'ether2',
+       'Ethernet', UTC_TIMESTAMP() - INTERVAL 1 HOUR, UTC_TIMESTAMP(), NULL, 3600, 1000000, 9000000, 'pppoe', ${mac('0A')},
+       '', 'Framed-User', 'PPP', ${address}
+     FROM seq_1_to_${size.logins} WHERE seq MOD 100 < 3`;
+}
+
 /** In the order of time, as accounting comes: the rows of one login are far apart. */
-function sessionRows(size: Size): string[] {
-  const columns = `acctsessionid, acctuniqueid, username, nasipaddress, nasportid, nasporttype, acctstarttime,
-    acctupdatetime, acctstoptime, acctsessiontime, acctinputoctets, acctoutputoctets, calledstationid, callingstationid,
-    acctterminatecause, servicetype, framedprotocol, framedipaddress`;
-  const address = "CONCAT('10.', seq DIV 65536 MOD 256, '.', seq DIV 256 MOD 256, '.', seq MOD 256)";
-  const statements = [
-    `INSERT INTO radacct (${columns})
-     SELECT CONCAT('81', LPAD(HEX(seq), 6, '0')), MD5(CONCAT('open ', seq)), ${username}, '127.0.0.2', 'ether2', 'Ethernet',
-       UTC_TIMESTAMP() - INTERVAL 1 HOUR, UTC_TIMESTAMP(), NULL, 3600, 1000000, 9000000, 'pppoe', ${mac('0A')}, '',
-       'Framed-User', 'PPP', ${address}
-     FROM seq_1_to_${size.logins} WHERE seq MOD 100 < 3`,
-  ];
+function closedRows(size: Size): string[] {
+  const statements: string[] = [];
   if (size.withHistory === 0) return statements;
   // In pieces: one transaction of millions of rows would keep all its undo.
   const piece = Math.max(1, Math.floor(200_000 / size.withHistory));
   for (let from = 0; from < size.closedEach; from += piece) {
     const to = Math.min(from + piece, size.closedEach) - 1;
     statements.push(
-      `INSERT INTO radacct (${columns})
-       SELECT CONCAT('80', LPAD(HEX(seq + t.n), 6, '0')), MD5(CONCAT(t.n, ' ', seq)), ${username}, '127.0.0.2', 'ether2',
+      `INSERT INTO radacct (${sessionColumns})
+       SELECT CONCAT('80', LPAD(HEX(seq + t.n), 6, '0')), MD5(CONCAT(t.n, ' ', seq)), ${username}, '${benchAddress}', 'ether2',
          'Ethernet', UTC_TIMESTAMP() - INTERVAL (${size.closedEach} - t.n) * 3 HOUR,
          UTC_TIMESTAMP() - INTERVAL (${size.closedEach} - t.n) * 3 - 2 HOUR,
          UTC_TIMESTAMP() - INTERVAL (${size.closedEach} - t.n) * 3 - 2 HOUR,
@@ -104,6 +135,12 @@ function sessionRows(size: Size): string[] {
     );
   }
   return statements;
+}
+
+async function makeStockTables(db: Knex): Promise<void> {
+  const schema = join(stockTree, 'mods-config/sql/main/mysql/schema.sql');
+  for (const statement of statementsOf(withoutComments(readFileSync(schema, 'utf8'))))
+    await db.raw(statement);
 }
 
 async function inBulk(db: Knex, statements: readonly string[]): Promise<void> {

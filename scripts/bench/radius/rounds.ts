@@ -10,6 +10,8 @@ export interface Contestant {
   readonly radiusPid: number;
   /** Made once, or for each turn. */
   requests(): Requests;
+  /** Told how many of them were sent. */
+  took?(count: number): void;
 }
 
 export interface Plan {
@@ -75,7 +77,8 @@ async function takeTurn(
     startAt: places.get(contestant.name) ?? 0,
   });
   const after = usage(contestant, plan);
-  places.set(contestant.name, result.nextAt);
+  places.set(contestant.name, contestant.took === undefined ? result.nextAt : 0);
+  contestant.took?.(result.answered);
   if (result.wrong > 0 || result.lost > 0 || result.forged > 0) {
     throw new Error(
       `${contestant.name}: of ${result.answered} answers ${result.wrong} were wrong (${JSON.stringify(result.wrongOnes.slice(0, 5))}), ` +
