@@ -102,12 +102,14 @@ export class LaneRunner {
       if (room > 0 || urgentMost > 0) {
         const { taken, passedOver } = await this.#sendSome({ room, urgentMost }, router);
         if (taken > 0) continue;
+        // Asked for without room, so what was passed over is urgent.
+        if (passedOver > 0 && room <= 0) this.#mayBeUrgent = true;
         if (passedOver === 0 && room > 0 && this.#inFlight.size === 0) return;
         if (passedOver > 0) await this.#pause(passedOverMs);
         else if (room > 0) await this.#pause(idleMs);
         if (room > 0 || passedOver > 0) continue;
       }
-      const isPaced = !this.#breaker.isOpen && this.#inFlight.size < this.#deps.window;
+      const isPaced = !this.#breaker.isOpen && this.#inFlight.size < this.#bulkWindow();
       await this.#pause(isPaced ? waitMsFor(this.#bucket) : idleMs);
     }
   }
@@ -115,11 +117,15 @@ export class LaneRunner {
   /** How many packets may go now; behind an open breaker one at a time, and the queue gives it when a probe is due. */
   #room(): number {
     if (this.#breaker.isOpen) return this.#inFlight.size === 0 ? 1 : 0;
-    const { window } = this.#deps;
-    return Math.min(window - Math.floor(window / 4) - this.#inFlight.size, available(this.#bucket));
+    return Math.min(this.#bulkWindow() - this.#inFlight.size, available(this.#bucket));
   }
 
-  /** What a person waits for goes ahead of the pace, and has a quarter of the window to itself. */
+  /** A quarter of the window is kept for what a person waits for. */
+  #bulkWindow(): number {
+    return this.#deps.window - Math.floor(this.#deps.window / 4);
+  }
+
+  /** What a person waits for goes ahead of the pace. */
   #urgentRoom(): number {
     if (this.#breaker.isOpen) return 0;
     const free = this.#deps.window - this.#inFlight.size - Math.max(0, this.#room());

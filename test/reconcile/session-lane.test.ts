@@ -497,6 +497,19 @@ describe('lane', function () {
     expect(place).to.be.within(1, 20);
   });
 
+  it('when bulk packets that nobody answers fill their part of the window, a payment still goes', async () => {
+    const nas = await router('1');
+    nas.answer = () => 'silent';
+    for (let i = 0; i < 12; i++) await toSlow('1', '1k/1k');
+    await db('reconcile_queue').update({ priority: 50 });
+    const sender = lane({ window: 8, waitsMs: [1500], pollMs: 60_000 });
+    await until('the window is full', () => nas.seen.length === 6, { timeoutMs: 5000 });
+    await toSlow('1', '9M/9M');
+    sender.wake();
+    await until('the payment', () => nas.seen.length === 7, { timeoutMs: 5000 });
+    expect(nas.seen.map(rateOf).at(-1)).to.equal('9M/9M');
+  });
+
   it('when the pace is used up and a payment comes, it goes at once, and bulk waits for what it took', async () => {
     const nas = await router('1', { pace: 2 });
     for (let i = 0; i < 6; i++) await toSlow('1', '1k/1k');
