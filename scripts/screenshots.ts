@@ -13,6 +13,7 @@ import { loginByUsername } from '../src/db/subscribers.ts';
 import { recordPayment } from '../src/billing/payments.ts';
 import { createOverdueRun } from '../src/billing/overdue-run.ts';
 import { dayIn } from '../src/domain/day.ts';
+import { fillFigures } from '../src/network/figures.ts';
 import { readSettings } from '../src/db/settings.ts';
 import { roleNames, startRole, stopRoles } from '../src/roles.ts';
 import { openBrowser, type Tab } from '../test/support/browser.ts';
@@ -156,6 +157,8 @@ async function haveAMorning(app: App): Promise<void> {
     amountMinor: invoice.openMinor,
   });
   await wait(3000);
+  // What the scheduler does within the minute.
+  await fillFigures(app.context('pictures'));
 }
 
 interface Picture {
