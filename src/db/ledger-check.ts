@@ -83,21 +83,21 @@ const rules: readonly { rule: string; sql: string }[] = [
           FROM ledger_account WHERE code = 'wallet' AND balance_minor > 0`,
   },
   {
+    // Subscriber by subscriber: all documents at once would be sorted on disk.
     rule: 'wallet_equals_documents',
-    sql: `SELECT CONCAT('subscriber:', all_sides.subscriber_id) AS subject, SUM(given) AS expected,
-            SUM(held) AS actual
-          FROM (
-            SELECT subscriber_id, currency, amount_minor AS given, 0 AS held FROM payment WHERE reversed_at IS NULL
-            UNION ALL
-            SELECT subscriber_id, currency, total_minor, 0 FROM credit_note
-            UNION ALL
-            SELECT i.subscriber_id, i.currency, -al.amount_minor, 0
-            FROM allocation al JOIN invoice i ON i.id = al.invoice_id
-            WHERE al.reversed_at IS NULL AND al.source <> 'write_off'
-            UNION ALL
-            SELECT subscriber_id, currency, 0, -balance_minor FROM ledger_account WHERE code = 'wallet'
-          ) all_sides
-          GROUP BY all_sides.subscriber_id, currency HAVING SUM(given) <> SUM(held)`,
+    sql: `SELECT CONCAT('subscriber:', c.id) AS subject,
+              (SELECT COALESCE(SUM(p.amount_minor), 0) FROM payment p
+               WHERE p.subscriber_id = c.id AND p.currency = m.currency AND p.reversed_at IS NULL)
+              + (SELECT COALESCE(SUM(n.total_minor), 0) FROM credit_note n
+                 WHERE n.subscriber_id = c.id AND n.currency = m.currency)
+              - (SELECT COALESCE(SUM(al.amount_minor), 0) FROM invoice i
+                 STRAIGHT_JOIN allocation al ON al.invoice_id = i.id
+                 WHERE i.subscriber_id = c.id AND i.currency = m.currency AND al.reversed_at IS NULL
+                   AND al.source <> 'write_off') AS expected,
+              (SELECT COALESCE(-SUM(a.balance_minor), 0) FROM ledger_account a
+               WHERE a.subscriber_id = c.id AND a.currency = m.currency AND a.code = 'wallet') AS actual
+          FROM (SELECT DISTINCT currency FROM ledger_account) m STRAIGHT_JOIN subscriber c
+          HAVING expected <> actual`,
   },
   {
     rule: 'payment_is_not_allocated_beyond_itself',
@@ -130,13 +130,14 @@ const rules: readonly { rule: string; sql: string }[] = [
   },
   {
     rule: 'lines_add_up',
-    sql: `SELECT CONCAT('invoice:', i.id) AS subject, CONCAT(i.net_minor, ' + ', i.tax_minor) AS expected,
-            CONCAT(COALESCE(l.net, 0), ' + ', COALESCE(l.tax, 0)) AS actual
-          FROM invoice i
-          LEFT JOIN (SELECT invoice_id, SUM(net_minor) AS net, SUM(tax_minor) AS tax FROM invoice_line
-            GROUP BY invoice_id) l ON l.invoice_id = i.id
-          WHERE i.net_minor <> COALESCE(l.net, 0) OR i.tax_minor <> COALESCE(l.tax, 0)
-            OR i.total_minor <> i.net_minor + i.tax_minor`,
+    sql: `SELECT STRAIGHT_JOIN CONCAT('invoice:', i.id) AS subject, CONCAT(i.net_minor, ' + ', i.tax_minor) AS expected,
+            CONCAT(COALESCE(SUM(l.net_minor), 0), ' + ', COALESCE(SUM(l.tax_minor), 0)) AS actual
+          FROM invoice i FORCE INDEX FOR GROUP BY (PRIMARY)
+          LEFT JOIN invoice_line l ON l.invoice_id = i.id
+          GROUP BY i.id
+          HAVING MAX(i.net_minor) <> COALESCE(SUM(l.net_minor), 0)
+            OR MAX(i.tax_minor) <> COALESCE(SUM(l.tax_minor), 0)
+            OR MAX(i.total_minor) <> MAX(i.net_minor) + MAX(i.tax_minor)`,
   },
   ...(['invoice', 'credit_note'] as const).map((kind) => ({
     rule: `${kind}_numbers_have_no_gap`,
@@ -177,15 +178,15 @@ const rules: readonly { rule: string; sql: string }[] = [
           FROM ledger_rollup r
           JOIN ledger_account a ON a.id = r.account_id
           LEFT JOIN (
-            SELECT l.account_id,
-              (SELECT r2.until_at FROM ledger_rollup r2 WHERE r2.until_at > e.posted_at
-               ORDER BY r2.until_at LIMIT 1) AS until_at,
+            SELECT l.account_id, d.until_at,
               SUM(GREATEST(l.amount_minor, 0)) AS debit, -SUM(LEAST(l.amount_minor, 0)) AS credit
-            FROM ledger_entry e
-            STRAIGHT_JOIN ledger_posting l ON l.entry_id = e.id
-            JOIN ledger_account house ON house.id = l.account_id AND house.owner_key = 'house'
-            WHERE e.posted_at < (SELECT MAX(until_at) FROM ledger_rollup)
-            GROUP BY l.account_id, until_at
+            FROM (SELECT until_at, COALESCE(LAG(until_at) OVER (ORDER BY until_at), '1970-01-01') AS from_at
+              FROM ledger_rollup GROUP BY until_at) d
+            STRAIGHT_JOIN ledger_entry e FORCE INDEX (ledger_entry_posted)
+              ON e.posted_at >= d.from_at AND e.posted_at < d.until_at
+            STRAIGHT_JOIN ledger_posting l FORCE INDEX (ledger_posting_entry) ON l.entry_id = e.id
+            STRAIGHT_JOIN ledger_account house ON house.id = l.account_id AND house.owner_key = 'house'
+            GROUP BY l.account_id, d.until_at
           ) p ON p.until_at = r.until_at AND p.account_id = r.account_id
           WHERE r.debit_minor <> COALESCE(p.debit, 0) OR r.credit_minor <> COALESCE(p.credit, 0)`,
   },
@@ -223,16 +224,13 @@ export async function findLedgerFaults(
 
 /** The allow-list is the domain's: the database tells which kinds of postings there are, the domain judges them. */
 async function forbiddenMovements(trx: Trx): Promise<Finding[]> {
-  const rows = await trx('ledger_posting as p')
-    .join('ledger_entry as e', 'e.id', 'p.entry_id')
-    .join('ledger_account as a', 'a.id', 'p.account_id')
-    .groupBy('e.kind', 'a.code', trx.raw('p.amount_minor > 0'))
-    .select<{ kind: string; code: string; is_debit: number; example: string }[]>(
-      'e.kind',
-      'a.code',
-      trx.raw('p.amount_minor > 0 AS is_debit'),
-      trx.raw('MIN(e.id) AS example'),
-    );
+  const [rows] = (await trx.raw(
+    `SELECT e.kind, a.code, p.amount_minor > 0 AS is_debit, MIN(e.id) AS example
+     FROM ledger_entry e
+     STRAIGHT_JOIN ledger_posting p FORCE INDEX (ledger_posting_entry) ON p.entry_id = e.id
+     STRAIGHT_JOIN ledger_account a ON a.id = p.account_id
+     GROUP BY e.kind, a.code, p.amount_minor > 0`,
+  )) as unknown as [{ kind: string; code: string; is_debit: number; example: string }[]];
   return rows
     .filter((row) => !isSideAllowed(row.kind, row.code, row.is_debit === 1 ? 'debit' : 'credit'))
     .slice(0, findingsMax)
