@@ -64,6 +64,8 @@ export async function fillOverdueIsp(isp: OverdueIsp): Promise<void> {
   const full = await fullAccessOf(isp);
   await fillTables([...moneyRows(isp), ...networkRows(isp, full)], big);
   await fillRadiusRows(isp, full);
+  // Accounting was read up to here, as in an ISP that has been running.
+  await db('accounting_tail').insert({ name: 'sessions', radacctid: subscribers, read_at: sqlInstant(now) });
   await db.raw('ANALYZE TABLE login, router, radcheck, radreply');
 }
 

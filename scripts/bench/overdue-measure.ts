@@ -34,6 +34,8 @@ export interface OverdueMeasurement {
   readonly loop: number;
   readonly workers: number;
   readonly lanes: number;
+  /** Once in stages with pacing, one loop, and all at once. */
+  readonly isShort?: boolean;
   readonly profileFolder: string | undefined;
   readonly say: (text: string) => void;
 }
@@ -123,12 +125,14 @@ async function measureAll(wanted: OverdueMeasurement, stages: Stages, coaPort: n
   await part('in stages, 50 packets a second a router', () => measureStages(stages, addDays(today, -2)));
   const debtors = await debtorsOf(stages.app, today, loop * 2);
   await part('one at a time', () => measureLoop(wanted, stages.app, coaPort, today, debtors.slice(0, loop)));
-  await db('router').update({ pace_per_second: unpaced });
-  await part('in stages, without pacing', () => measureStages(stages, addDays(today, -1)));
-  await part('one at a time, again', () =>
-    measureLoop(wanted, stages.app, coaPort, today, debtors.slice(loop)),
-  );
-  await db('router').update({ pace_per_second: 50 });
+  if (wanted.isShort !== true) {
+    await db('router').update({ pace_per_second: unpaced });
+    await part('in stages, without pacing', () => measureStages(stages, addDays(today, -1)));
+    await part('one at a time, again', () =>
+      measureLoop(wanted, stages.app, coaPort, today, debtors.slice(loop)),
+    );
+    await db('router').update({ pace_per_second: 50 });
+  }
   await part('all at once, 50 packets a second a router', () => measureAllAtOnce(stages, today));
   return measured;
 }

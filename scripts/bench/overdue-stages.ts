@@ -53,7 +53,7 @@ export async function measureAllAtOnce(stages: Stages, asOf: Day): Promise<Figur
   try {
     const startedAt = performance.now();
     const suspended = await suspend(stages, runId);
-    while ((await waiting(app.db, 'login')) + (await waiting(app.db, 'session')) > 0) await wait(100);
+    while ((await waiting(app.db, 'login')) + (await waiting(app.db, 'session')) > 0) await wait(500);
     const seconds = since(startedAt);
     const note = await delays(app.db, runId);
     const figures = [
@@ -147,7 +147,7 @@ async function drained(stages: Stages, work: Work, start: () => Promise<ServerCh
   let left = all;
   try {
     while (left > 0) {
-      await wait(100);
+      await wait(500);
       left = await waiting(db, work);
       if (left < all) begun ??= { at: performance.now(), left };
       memory.note(1 - left / Math.max(1, all));
