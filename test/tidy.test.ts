@@ -110,6 +110,7 @@ describe('tidy', () => {
       'scripts/check',
       'scripts/setup',
       'scripts/sluice',
+      'scripts/galera',
     ];
     for (const script of [...scripts, '.ci/run']) {
       expect(readFileSync(join(projectRoot, script), 'utf8'), script).to.include('set -euo pipefail');

@@ -216,6 +216,8 @@ export class GaleraCluster {
         `gmcast.listen_addr=tcp://127.0.0.1:${group}`,
         `ist.recv_addr=127.0.0.1:${ist}`,
         'gcache.size=128M',
+        // Galera wants three signs of life at least in the time after which a node is suspected.
+        `evs.keepalive_period=PT${Math.min(1, suspect / 5)}S`,
         `evs.suspect_timeout=PT${suspect}S`,
         `evs.inactive_timeout=PT${suspect * 3}S`,
       ].join(';')}"`,
