@@ -7,7 +7,7 @@ import { leaseLanes } from '../../src/db/lanes.ts';
 import { openDb } from '../../src/db/knex.ts';
 import { requestAllLogins } from '../../src/db/login-requests.ts';
 import { alignRows } from '../../src/db/radius-rows.ts';
-import { lockDecisionsOf } from '../../src/db/sessions.ts';
+import { holdDecisionsOf } from '../../src/db/sessions.ts';
 import { stillWanted, takeWanted } from '../../src/db/wanted.ts';
 import { asId, type RouterId, type SessionId } from '../../src/domain/ids.ts';
 import { reconcileLogins } from '../../src/reconcile/login.ts';
@@ -103,10 +103,10 @@ describe('on a Galera cluster', function () {
       expect(await galera.on(3)('reconcile_queue').pluck('requested_by')).to.deep.equal(['the newer']);
     });
 
-    it('lockDecisionsOf, when a decision was made anew on a node that is ahead, is undone at its COMMIT', async () => {
+    it('holdDecisionsOf, when a decision was made anew on a node that is ahead, is undone at its COMMIT', async () => {
       const { sessionId, loginId } = await aSessionOf(galera.on(1), ctx);
       const lane = galera.on(1).transaction(async (trx) => {
-        await lockDecisionsOf(trx, [sessionId]);
+        await holdDecisionsOf(trx, [sessionId]);
         await galera.delayOthers(2);
         await decide(galera.on(2), loginId, {
           access: 'full',
