@@ -156,7 +156,8 @@ function wrongPart(dice: Dice, verb: Verb): string[] {
   const name = dice.pick(names);
   return dice.pick([
     () => [rubbish(dice)],
-    () => [typedSecret],
+    // Elsewhere it would be a name, which is shown.
+    () => [verb.name.startsWith('staff ') ? typedSecret : rubbish(dice)],
     () => [`--${mutated(dice, name)}=${typedSecret}`],
     () => [`--${rubbish(dice)}`],
     () => [`--${name}`],

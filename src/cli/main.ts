@@ -87,7 +87,7 @@ function unknownVerb(first: string, second: string | undefined): string {
   const names = verbs.flatMap((verb) => [verb.name, verb.name.split(' ')[0] ?? '']);
   const near = nearest(second === undefined ? first : `${first} ${second}`, names) ?? nearest(first, names);
   const hint = near === undefined ? '' : `; did you mean ${near}?`;
-  return `sluice: ${JSON.stringify(first)} is not a verb${hint}\nRun "sluice help" for the list.\n`;
+  return `sluice: ${JSON.stringify(printable(first))} is not a verb${hint}\nRun "sluice help" for the list.\n`;
 }
 
 function openParts(around: Surroundings): App {

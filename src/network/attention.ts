@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import { dropParkedKey, settleParkedById } from '../db/attention.ts';
@@ -46,7 +47,7 @@ export async function retryKeys(ctx: CommandContext, routerId: string | null): P
 
 /** A parked key is dropped for good. What it stands for is looked at again at its next change, or by `reconcile`. */
 export async function giveUpKey(ctx: CommandContext, id: string, note: string): Promise<Attended> {
-  const why = parseInput(line(190), note);
+  const why = parseInput(z.object({ note: line(190) }), { note }).note;
   return inTransaction(ctx.db, async (trx): Promise<Attended> => {
     const dropped = await dropParkedKey(trx, id);
     if (dropped === undefined) return { ok: false, reason: 'not_there' };
@@ -65,7 +66,7 @@ export async function settleParkedSubscription(
   id: string,
   note: string,
 ): Promise<Attended> {
-  const why = parseInput(line(190), note);
+  const why = parseInput(z.object({ note: line(190) }), { note }).note;
   return inTransaction(ctx.db, async (trx): Promise<Attended> => {
     const settled = await settleParkedById(trx, id, ctx.clock.now());
     if (settled === undefined) return { ok: false, reason: 'not_there' };

@@ -62,7 +62,16 @@ describe('the command line', () => {
     expect((await cli.run('access', 'a', 'b')).stderr).to.include('argument 2: is one argument too many');
     // It may be a password that was typed where none belongs.
     expect((await cli.run('staff', 'password', 'rina', 'hunter2')).stderr).to.not.include('hunter2');
-    expect((await cli.run('access', '--x\n\u001b[31m')).stderr).to.include('--x\ufffd\ufffd[31m: is not an option');
+    expect((await cli.run('staff', 'password', 'hunter2', '--password-stdin')).stderr).to.not.include(
+      'hunter2',
+    );
+    expect((await cli.run('needs-attention', '--give-up=1', '--note= ')).stderr).to.include(
+      '--note: must be 1',
+    );
+    expect((await cli.run('x\u009b31m')).stderr).to.include('"x\ufffd31m" is not a verb');
+    expect((await cli.run('access', '--x\n\u001b[31m')).stderr).to.include(
+      '--x\ufffd\ufffd[31m: is not an option',
+    );
     expect((await cli.run('access', 'a', '--actor', 'x', '--actor', 'y')).stderr).to.include(
       '--actor: is given twice',
     );

@@ -1,6 +1,6 @@
 import { allStaff, findStaff } from '../../db/staff.ts';
 import { roleNames, staffRoles } from '../../domain/permissions.ts';
-import { AppError, notFound } from '../../errors.ts';
+import { AppError } from '../../errors.ts';
 import { addStaff, resetPassword } from '../../staff/manage-staff.ts';
 import { setupCode as codeOf } from '../../staff/setup-code.ts';
 import { table } from '../output.ts';
@@ -74,7 +74,11 @@ export const staffPassword: Verb = {
   async run(call) {
     const username = call.positional('USERNAME');
     const staff = await findStaff(call.app().db, { username });
-    if (staff === undefined) throw notFound(`staff ${username}`);
+    // Not repeated: a password is typed there by mistake.
+    if (staff === undefined)
+      throw new AppError('not_found', 'USERNAME: nobody has it; "sluice staff list" lists them', {
+        field: 'USERNAME',
+      });
     await resetPassword(call.context(), staff.id, await passwordOf(call));
     call.out.show({ ok: true, username }, () => [
       `${username} has a new password and is signed out everywhere.`,
