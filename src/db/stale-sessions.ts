@@ -9,33 +9,39 @@ export const staleCause = 'Sluice-Stale';
 /** Where no row of the login says otherwise, as in freeradius/queries. */
 const interimSecondsDefault = 300;
 
+export interface StaleRules {
+  readonly now: Date;
+  /** Silence that is allowed beside three interims. */
+  readonly slackSeconds: number;
+  /** No shorter silence than this is stale, whatever the interim. */
+  readonly leastSeconds: number;
+}
+
 /**
- * Ends open sessions that were not heard for three interims and `slackSeconds`, at their last update and not now: what is
- * not known is not added. Where nobody at all was heard for `silenceSeconds`, accounting itself is down, and only those
- * older than `silentAfterSeconds` are ended. Gives how many.
+ * Looks at the next `limit` open sessions after `after`, in the order of their ids, and ends those that were not heard for
+ * three interims and the slack, at their last update and not now: what is not known is not added. Gives how many it
+ * ended and where the walk goes on, null at its end. So a walk reads each open session once, however many are stale.
  */
 export async function closeStaleSessions(
   db: Knex,
-  options: {
-    now: Date;
-    slackSeconds: number;
-    silenceSeconds: number;
-    silentAfterSeconds: number;
-    limit: number;
-  },
-): Promise<number> {
-  const now = sqlInstant(options.now);
+  rules: StaleRules,
+  walk: { after: string; limit: number },
+): Promise<{ closed: number; next: string | null }> {
   const stale = `a.acctstoptime IS NULL AND COALESCE(a.acctupdatetime, a.acctstarttime)
     < ? - INTERVAL (GREATEST(?, 3 * COALESCE(NULLIF(CAST(i.value AS UNSIGNED), 0), ?) + ?)) SECOND`;
   const interim = `LEFT JOIN radreply i ON i.username = a.username AND i.attribute = 'Acct-Interim-Interval' AND i.ordinal = 0`;
-  const least = (await isSilent(db, options)) ? options.silentAfterSeconds : 0;
-  const bindings = [now, least, interimSecondsDefault, options.slackSeconds];
+  const bindings = [sqlInstant(rules.now), rules.leastSeconds, interimSecondsDefault, rules.slackSeconds];
   const [rows] = (await db.raw(
-    `SELECT a.radacctid FROM radacct a ${interim} WHERE ${stale} ORDER BY a.radacctid LIMIT ?`,
-    [...bindings, options.limit],
-  )) as unknown as [{ radacctid: string }[]];
+    `SELECT a.radacctid, ${stale} AS is_stale FROM
+       (SELECT radacctid, username, acctstoptime, acctupdatetime, acctstarttime FROM radacct FORCE INDEX (radacct_open)
+        WHERE acctstoptime IS NULL AND radacctid > ? ORDER BY radacctid LIMIT ?) a ${interim} ORDER BY a.radacctid`,
+    [...bindings, walk.after, walk.limit],
+  )) as unknown as [{ radacctid: string; is_stale: number | string }[]];
   let closed = 0;
-  for (const chunk of chunksOf(rows, 500)) {
+  for (const chunk of chunksOf(
+    rows.filter((row) => Number(row.is_stale) === 1),
+    500,
+  )) {
     // Asked again under the row's lock: an interim that came meanwhile keeps its session open.
     const [result] = (await db.raw(
       `UPDATE radacct a ${interim}
@@ -45,10 +51,14 @@ export async function closeStaleSessions(
     )) as unknown as [{ affectedRows: number }];
     closed += result.affectedRows;
   }
-  return closed;
+  return { closed, next: rows.length < walk.limit ? null : (rows.at(-1)?.radacctid ?? null) };
 }
 
-async function isSilent(db: Knex, options: { now: Date; silenceSeconds: number }): Promise<boolean> {
+/** Whether no router at all sent an interim for so long: then accounting itself is down. */
+export async function isAccountingSilent(
+  db: Knex,
+  options: { now: Date; silenceSeconds: number },
+): Promise<boolean> {
   const since = new Date(options.now.getTime() - options.silenceSeconds * 1000);
   const heard = await db('radacct')
     .whereNull('acctstoptime')

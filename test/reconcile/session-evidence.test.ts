@@ -177,6 +177,24 @@ describe('evidence and ends of sessions', () => {
       expect(await sweepStaleSessions({ db, clock })).to.equal(0);
     });
 
+    it('when there are more than one look holds, are found in all of them, and a look that may not go on ends the walk', async () => {
+      const login = await aLogin(db);
+      const ids: string[] = [];
+      for (const at of ['11:30:00', '11:59:00', '11:30:01', '11:30:02', '11:59:30', '11:30:03'])
+        ids.push(await aSession(db, login, { updatedAt: `2026-01-01 ${at}` }));
+      const looks = [true, true, false];
+      expect(
+        await sweepStaleSessions(
+          { db, clock },
+          { look: 2, goesOn: () => Promise.resolve(looks.shift() ?? false) },
+        ),
+      ).to.equal(3);
+      expect((await stopOf(ids[5] ?? '')).acctstoptime).to.equal(null);
+      expect(await sweepStaleSessions({ db, clock }, { look: 2 })).to.equal(1);
+      const open = await db('radacct').whereNull('acctstoptime').orderBy('radacctid').pluck('radacctid');
+      expect(open).to.deep.equal([ids[1], ids[4]]);
+    });
+
     it('when nobody was heard for ten minutes, accounting is down: only the old ones are closed', async () => {
       const login = await aLogin(db);
       const recent = await aSession(db, login, { updatedAt: '2026-01-01 11:30:00' });
