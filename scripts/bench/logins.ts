@@ -60,7 +60,11 @@ async function measure(
   const groups: [string, number][] = [['all logins', size.logins]];
   if (size.withHistory > 0) groups.push([`those with ${size.closedEach} closed sessions`, size.withHistory]);
   for (const [title, logins] of groups) {
-    const requests = loginRequests(Math.min(Math.max(logins, Math.ceil(plan.seconds * 12_000)), 200_000), logins, benchRouter.address);
+    const requests = loginRequests(
+      Math.min(Math.max(logins, Math.ceil(plan.seconds * 12_000)), 200_000),
+      logins,
+      benchRouter.address,
+    );
     const uncounted = withoutSessionCount(requests, logins);
     await refreshOnline(bench.ours.db);
     const contestants: Contestant[] = started.map(({ name, authPort, child }) => ({

@@ -29,11 +29,9 @@ describe('sumBigRuns', function () {
 
     // The page shows them as long as the actions stand as they stood.
     const finance = await web.as('finance');
-    await web.t
-      .db('overdue_run_sums')
-      .update({
-        sums: web.t.db.raw(`REPLACE(sums, '"subscriptions":${bigRun + 1}', '"subscriptions":4711')`),
-      });
+    await web.t.db('overdue_run_sums').update({
+      sums: web.t.db.raw(`REPLACE(sums, '"subscriptions":${bigRun + 1}', '"subscriptions":4711')`),
+    });
     expect((await finance.get(`/runs/${run.id}`)).text).to.include('4,711');
     await web.t.db('overdue_run_action').where({ run_id: run.id }).limit(1).update({ state: 'excluded' });
     const live = (await finance.get(`/runs/${run.id}`)).text;
