@@ -11,10 +11,12 @@ import { type StoryName, storyNames, type StorySize } from './plan.ts';
 import { clockOff } from './processes.ts';
 import { type Outcome, Stories } from './stories.ts';
 
-const usage = `usage: scripts/chaos [--seeds N | --seed S] [--from S] [--story ${storyNames.join('|')}] [--short] [--galera]
+const usage = `usage: scripts/chaos [--seeds N | --seed S] [--from S] [--story ${storyNames.join('|')}] [--short]
+       [--subscribers N] [--galera]
 
 Plays N seeds (50): each is a story of an ISP under which things go wrong, and ends by comparing everything with the same
-story undisturbed. --from begins at another seed than 1; --seed plays one again. --short takes a small ISP.
+story undisturbed. --from begins at another seed than 1; --seed plays one again. --short takes a small ISP,
+--subscribers one of another size than 5,000.
 --galera plays them over a cluster of three nodes, one of which dies, freezes or is cut off in each story.`;
 
 const startedAt = performance.now();
@@ -41,28 +43,41 @@ export interface Call {
   readonly isGalera?: boolean;
 }
 
+/** What the arguments ask for; undefined where they cannot be understood. */
 export function readCall(args: readonly string[]): Call | undefined {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      seeds: { type: 'string', default: '50' },
-      seed: { type: 'string' },
-      from: { type: 'string', default: '1' },
-      story: { type: 'string', default: 'everything' },
-      short: { type: 'boolean', default: false },
-      galera: { type: 'boolean', default: false },
-    },
-  });
+  const values = valuesOf(args);
+  if (values === undefined) return undefined;
   const story = storyNames.find((name) => name === values.story);
-  const numbers = [values.seeds, values.from, values.seed ?? '1'];
+  const numbers = [values.seeds, values.from, values.seed ?? '1', values.subscribers ?? '1'];
   if (story === undefined || numbers.some((text) => !/^\d{1,6}$/.test(text))) return undefined;
   const from = Number(values.from);
   const seeds =
     values.seed === undefined
       ? Array.from({ length: Number(values.seeds) }, (_, index) => from + index)
       : [Number(values.seed)];
-  const { isp, story: size, variants, phaseMs } = values.short ? short : whole;
+  const { isp: usual, story: size, variants, phaseMs } = values.short ? short : whole;
+  const isp = { ...usual, subscribers: Number(values.subscribers ?? usual.subscribers) };
   return { seeds, story, isp, size, variants, phaseMs, isGalera: values.galera };
+}
+
+function valuesOf(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        seeds: { type: 'string', default: '50' },
+        seed: { type: 'string' },
+        from: { type: 'string', default: '1' },
+        story: { type: 'string', default: 'everything' },
+        subscribers: { type: 'string' },
+        short: { type: 'boolean', default: false },
+        galera: { type: 'boolean', default: false },
+      },
+    });
+    return values;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Plays the seeds over a database; gives what became of each. */
