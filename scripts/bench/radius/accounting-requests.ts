@@ -66,7 +66,8 @@ export function accountingRequests(options: {
   };
 }
 
-function attributesOf(
+/** What a router tells of the n-th session. */
+export function attributesOf(
   n: number,
   status: AcctStatus,
   octets: number,
@@ -104,7 +105,7 @@ function attributesOf(
 const zeros = Buffer.alloc(16);
 
 /** RFC 2866 section 3. */
-function sealed(bytes: Buffer, identifier: number, secret: string): Buffer {
+export function sealed(bytes: Buffer, identifier: number, secret: string): Buffer {
   bytes[1] = identifier;
   zeros.copy(bytes, 4);
   createHash('md5').update(bytes).update(secret).digest().copy(bytes, 4);

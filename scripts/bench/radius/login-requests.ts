@@ -14,7 +14,7 @@ export function loginRequests(count: number, logins: number, from: string): Requ
   const expected = new Uint8Array(count);
   for (let i = 0; i < count; i++) {
     const n = scattered(i, logins);
-    bytes.push(requestOf(n, from));
+    bytes.push(loginRequest(n, from));
     expected[i] = fateOf(n) === 'accepted' ? packetCode.accessAccept : packetCode.accessReject;
   }
   return stampedAnew(bytes, (i) => expected[i] ?? 0);
@@ -49,7 +49,8 @@ export function scattered(i: number, logins: number): number {
   return ((i * 15_485_863) % logins) + 1;
 }
 
-function requestOf(n: number, from: string): Buffer {
+/** The n-th login dials with CHAP. Its authenticator is its own each time that it is made. */
+export function loginRequest(n: number, from: string): Buffer {
   const fate = fateOf(n);
   const challenge = randomBytes(16);
   const bytes = encodePacket(packetCode.accessRequest, 0, [
