@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import { inTransaction, type Trx } from '../db/knex.ts';
-import { requestAllLogins } from '../db/login-requests.ts';
+import { wishForManyLogins } from '../db/login-requests.ts';
 import { hasPostings } from '../db/setting-facts.ts';
 import { type OperatorSettings, readSettings, saveSettings } from '../db/settings.ts';
 import { setNextDue } from '../db/schedule.ts';
@@ -97,7 +97,7 @@ export async function changeSettings(
       diff: { name: input.name, before, after },
     });
     if (reachesLogins.includes(input.name)) {
-      await requestAllLogins(trx, { priority: 'run', requestedBy: ctx.correlationId });
+      await wishForManyLogins(trx, 'every login', ctx.correlationId);
     }
     if (movesRuns.includes(input.name)) await moveDailyRuns(trx, at);
     return { isChanged: true, before, after };

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import { inTransaction } from '../db/knex.ts';
-import { requestLoginsOfMasterPackage } from '../db/login-requests.ts';
+import { countLoginsOfMasterPackage, wishForManyLogins } from '../db/login-requests.ts';
 import { lockMasterPackage, updateMasterPackage } from '../db/packages.ts';
 import { invalid, notFound } from '../errors.ts';
 import { line, parseInput } from '../input.ts';
@@ -12,7 +12,7 @@ const schema = z.strictObject({ masterPackage: line(80), ...networkFields });
 
 /**
  * Changes what a master package says to the network, for everybody who has it: rows for the next dial, and a CoA or a
- * Disconnect on live sessions. Gives how many logins were asked to be looked at; none when nothing changed.
+ * Disconnect on live sessions. Gives how many logins will be looked at; none when nothing changed.
  */
 export async function setMasterPackage(
   ctx: CommandContext,
@@ -39,13 +39,11 @@ export async function setMasterPackage(
         after: Object.fromEntries(changes),
       },
     });
-    const loginCount = await requestLoginsOfMasterPackage(trx, id, {
-      priority: 'run',
-      requestedBy: ctx.correlationId,
-    });
+    await wishForManyLogins(trx, { masterPackageId: id }, ctx.correlationId);
+    const loginCount = await countLoginsOfMasterPackage(trx, id);
     return { changed: changes.map(([name]) => name), loginCount };
   });
-  if (result.loginCount > 0) ctx.wake('worker');
+  if (result.changed.length > 0) ctx.wake('worker');
   return result;
 }
 

@@ -1,6 +1,6 @@
 import { byIndex } from './keyset.ts';
 import { type Db, fromSqlInstant } from './knex.ts';
-import type { ReconcileKind } from './reconcile-requests.ts';
+import { type ReconcileKind, reconcileKinds } from './reconcile-requests.ts';
 
 /** A key of the queue that was given up on, with whom it is about. */
 export interface ParkedKeyView {
@@ -48,8 +48,6 @@ export async function parkedKeyViews(
     place: [row['kind'], row['priority'], row['not_before'], row['id']].map(String),
   }));
 }
-
-const reconcileKinds: readonly ReconcileKind[] = ['login', 'session', 'router'];
 
 /** In the order of the index that has them: priority falling, not_before, id. */
 async function parkedKeys(
@@ -146,7 +144,7 @@ export async function countAttention(db: Db, most: number): Promise<AttentionCou
   const upTo = (from: string) =>
     `(SELECT COUNT(*) FROM (SELECT 1 FROM ${from} LIMIT ${Math.trunc(most) + 1}) x)`;
   const [rows] = (await db.raw(
-    `SELECT ${upTo(`reconcile_queue FORCE INDEX (queue_due) WHERE kind IN ('login', 'session', 'router') AND is_parked = 1`)} AS parked_keys,
+    `SELECT ${upTo(`reconcile_queue FORCE INDEX (queue_due) WHERE kind IN (${reconcileKinds.map((kind) => `'${kind}'`).join(', ')}) AND is_parked = 1`)} AS parked_keys,
             ${upTo('parked FORCE INDEX (parked_open) WHERE settled_at IS NULL')} AS subscriptions,
             ${upTo('radius_client WHERE error IS NOT NULL')} AS clients,
             ${upTo(`router_lane n JOIN router r ON r.id = n.router_id AND r.removed_at IS NULL WHERE n.breaker = 'open'`)} AS routers,

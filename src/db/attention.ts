@@ -1,5 +1,6 @@
 import type { SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import { type Db, fromSqlInstant, sqlInstant, type Trx } from './knex.ts';
+import { everyLogin } from './login-requests.ts';
 
 /** A subscription that a run set aside, until a person or a later run has dealt with it. */
 export interface ParkedSubscription {
@@ -85,5 +86,7 @@ export async function namesOfKeys(
     await db('radacct').whereIn('radacctid', of('session')).select({ id: 'radacctid', name: 'username' }),
   );
   add('router', await db('router').whereIn('id', of('router')).select('id', 'name'));
+  add('many_logins', [{ id: everyLogin, name: 'all' }]);
+  add('many_logins', await db('master_package').whereIn('id', of('many_logins')).select('id', 'name'));
   return names;
 }

@@ -1,7 +1,5 @@
-import { randomBytes } from 'node:crypto';
-import type { Db, Trx } from './knex.ts';
-import { databaseNow } from './leases.ts';
-import { type Priority, priorities } from './reconcile-requests.ts';
+import { type Db, repeatStatement, type Trx } from './knex.ts';
+import { type Priority, requestReconcile } from './reconcile-requests.ts';
 
 interface Why {
   priority: Priority;
@@ -11,45 +9,84 @@ interface Why {
 
 const chunkSize = 500;
 
+/** The key of the wish that stands for every login there is. */
+export const everyLogin = '0';
+
 /**
- * Asks for every live login on packages of the master package, in the transaction that changed it: INSERT .. SELECT,
- * five hundred logins a statement, so that no statement and no memory grows with the number of subscribers. Gives how
- * many logins were asked for.
+ * Wishes that every live login on packages of a master package, or every login, be asked for, in the transaction that
+ * made it necessary. It is one row, whatever the number of logins: were they asked for here, a payment by one of them
+ * would wait for this transaction's COMMIT. A worker asks for them, see reconcile/many-logins.ts.
  */
-export async function requestLoginsOfMasterPackage(
+export async function wishForManyLogins(
   trx: Trx,
-  masterPackageId: string,
-  why: Why,
-): Promise<number> {
-  const only = {
-    join: 'JOIN subscription s ON s.id = l.subscription_id JOIN package p ON p.id = s.package_id',
-    where: 'p.master_package_id = ?',
-    bindings: [masterPackageId],
-  };
-  let after = '0';
-  let count = 0;
-  for (;;) {
-    const chunk = await nextChunk(trx, only, after);
-    if (chunk === undefined) return count;
-    await requestRange(trx, only, { after, last: chunk.last }, why);
-    count += chunk.count;
-    after = chunk.last;
-  }
+  of: { masterPackageId: string } | 'every login',
+  requestedBy: string,
+): Promise<void> {
+  const key = of === 'every login' ? everyLogin : of.masterPackageId;
+  await requestReconcile(trx, [{ kind: 'many_logins', key }], { priority: 'run', requestedBy });
 }
 
-/** Asks for every login that there is, a chunk a statement. */
+/** Live logins on packages of a master package. */
+export async function countLoginsOfMasterPackage(db: Db, masterPackageId: string): Promise<number> {
+  const { join, where, bindings } = whichOf(masterPackageId);
+  const [[row] = []]: { n: string }[][] = await db.raw(
+    `SELECT COUNT(*) AS n FROM login l ${join} WHERE ${where} AND l.retired_at IS NULL`,
+    [...bindings],
+  );
+  return Number(row?.n ?? 0);
+}
+
+/**
+ * Asks for the next five hundred logins that a wish for many stands for, those after a login's id. Outside a transaction
+ * it commits by itself. Their ids are listed, because INSERT .. SELECT would keep the lock of the table's AUTO_INCREMENT,
+ * and every other request with it, until the statement ends. Gives the last of them and how many they were; undefined
+ * when there are no more.
+ */
+export async function requestNextLogins(
+  db: Db,
+  key: string,
+  after: string,
+  why: Why,
+): Promise<{ last: string; count: number } | undefined> {
+  const { join, where, bindings } = whichOf(key);
+  const [rows = []] = await repeatStatement(db, async () => {
+    const found: { id: string }[][] = await db.raw(
+      `SELECT l.id FROM login l ${join}
+        WHERE ${where} AND l.retired_at IS NULL AND l.id > ? ORDER BY l.id LIMIT ${chunkSize}`,
+      [...bindings, after],
+    );
+    return found;
+  });
+  const last = rows.at(-1)?.id;
+  if (last === undefined) return undefined;
+  await requestReconcile(
+    db,
+    rows.map((row) => ({ kind: 'login', key: row.id })),
+    why,
+  );
+  return { last, count: rows.length };
+}
+
+function whichOf(key: string): Which {
+  if (key === everyLogin) return { join: '', where: 'TRUE', bindings: [] };
+  return {
+    join: 'JOIN subscription s ON s.id = l.subscription_id JOIN package p ON p.id = s.package_id',
+    where: 'p.master_package_id = ?',
+    bindings: [key],
+  };
+}
+
+/** Asks for every login that there is, a chunk a statement, and comes back when all are asked for. */
 export async function requestAllLogins(
   db: Db,
   why: Why,
   onProgress: (count: number) => void = () => undefined,
 ): Promise<number> {
-  const all = { join: '', where: 'TRUE', bindings: [] };
   let after = '0';
   let count = 0;
   for (;;) {
-    const chunk = await nextChunk(db, all, after);
+    const chunk = await requestNextLogins(db, everyLogin, after, why);
     if (chunk === undefined) return count;
-    await requestRange(db, all, { after, last: chunk.last }, why);
     count += chunk.count;
     after = chunk.last;
     onProgress(count);
@@ -60,50 +97,6 @@ interface Which {
   join: string;
   where: string;
   bindings: readonly string[];
-}
-
-async function nextChunk(
-  db: Db,
-  which: Which,
-  after: string,
-): Promise<{ last: string; count: number } | undefined> {
-  const [rows = []]: { id: string }[][] = await db.raw(
-    `SELECT l.id FROM login l ${which.join}
-      WHERE ${which.where} AND l.retired_at IS NULL AND l.id > ? ORDER BY l.id LIMIT ${chunkSize}`,
-    [...which.bindings, after],
-  );
-  const last = rows.at(-1)?.id;
-  return last === undefined ? undefined : { last, count: rows.length };
-}
-
-/** A random version for each row from one random number: a digest of it with the row's key. */
-async function requestRange(
-  db: Db,
-  which: Which,
-  range: { after: string; last: string },
-  why: Why,
-): Promise<void> {
-  const now = databaseNow(db);
-  await db.raw(
-    `INSERT INTO reconcile_queue (kind, \`key\`, version, priority, not_before, requested_by, requested_at)
-     SELECT 'login', l.id, CAST(CONV(LEFT(MD5(CONCAT(?, l.id)), 15), 16, 10) AS UNSIGNED), ?, ?, ?, ?
-       FROM login l ${which.join}
-      WHERE ${which.where} AND l.retired_at IS NULL AND l.id > ? AND l.id <= ?
-      ORDER BY l.id
-     ON DUPLICATE KEY UPDATE version = VALUES(version), priority = GREATEST(priority, VALUES(priority)),
-       not_before = VALUES(not_before), requested_by = VALUES(requested_by), requested_at = VALUES(requested_at),
-       attempts = 0, is_parked = FALSE`,
-    [
-      randomBytes(16).toString('hex'),
-      priorities[why.priority],
-      now,
-      why.requestedBy,
-      now,
-      ...which.bindings,
-      range.after,
-      range.last,
-    ],
-  );
 }
 
 /** The open sessions of a login or of a router, by id: at most ten thousand. */

@@ -1,10 +1,9 @@
 import { type Db, fromSqlInstant } from './knex.ts';
 import { databaseNow } from './leases.ts';
-import { priorities, type ReconcileKind } from './reconcile-requests.ts';
+import { priorities, type ReconcileKind, reconcileKinds } from './reconcile-requests.ts';
 
 /** Reads for monitoring: short looks into indexes, since it asks four times a minute for ever. */
 
-const kinds: readonly ReconcileKind[] = ['login', 'session', 'router'];
 const countMost = 100_000;
 
 export interface QueueGauge {
@@ -27,7 +26,7 @@ export async function queueGauges(db: Db): Promise<QueueGauge[]> {
         WHERE kind = '${kind}' AND is_parked = 0 AND priority = ${priority} ORDER BY not_before LIMIT 1)`,
     );
   const gauges: QueueGauge[] = [];
-  for (const kind of kinds) {
+  for (const kind of reconcileKinds) {
     const [rows] = (await db.raw(
       `SELECT ${count(kind, 0)} AS waiting, ${count(kind, 1)} AS parked,
         (SELECT COALESCE(MAX(GREATEST(TIMESTAMPDIFF(SECOND, not_before, ?), 0)), 0)

@@ -3,13 +3,13 @@ import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
 import { chunksOf, type Db, inTransaction, repeatStatement, type Trx } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { type ReconcileKind, randomVersion, urgentFrom } from './reconcile-requests.ts';
+import { type ReconcileKind, randomVersion, reconcileKinds, urgentFrom } from './reconcile-requests.ts';
 
 /** A key that this worker may look at until its lease ends. Version and token together say "still the same wish". */
 export interface Claim {
   readonly id: string;
   readonly kind: ReconcileKind;
-  /** Login id, radacctid or router id. */
+  /** Login id, radacctid or router id; of `many_logins` the master package's id, or 0 for every login. */
   readonly key: string;
   readonly version: string;
   readonly token: string;
@@ -311,7 +311,7 @@ export async function needsAttention(db: Db, limit = 500): Promise<ParkedKey[]> 
       requestedAt: 'requested_at',
       lastError: 'last_error',
     })
-    .whereIn('kind', ['login', 'session', 'router'])
+    .whereIn('kind', [...reconcileKinds])
     .andWhere({ is_parked: true })
     .orderBy('requested_at')
     .limit(limit);
@@ -338,7 +338,7 @@ export async function retryAllParked(
   which: { routerId: string | null; limit: number },
 ): Promise<number> {
   const ids = await db('reconcile_queue')
-    .whereIn('kind', ['login', 'session', 'router'])
+    .whereIn('kind', [...reconcileKinds])
     .andWhere({ is_parked: true })
     .modify((query) => {
       if (which.routerId !== null) void query.where({ router_id: which.routerId });

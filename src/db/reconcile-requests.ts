@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { chunksOf, type Db, repeatStatement } from './knex.ts';
 import { databaseNow } from './leases.ts';
 
-export type ReconcileKind = 'login' | 'session' | 'router';
+/** `many_logins` stands for every login of a master package, or for all: a worker asks for them, a chunk at a time. */
+export const reconcileKinds = ['login', 'session', 'router', 'many_logins'] as const;
+export type ReconcileKind = (typeof reconcileKinds)[number];
 
 /** Higher is first: what a person waits for goes before what a run or a sweep asks. */
 export const priorities = { payment: 90, staff: 80, router: 70, tail: 60, run: 50, sweep: 20 } as const;

@@ -2,6 +2,7 @@ import { type Claim, claim, release, renew } from '../db/reconcile-queue.ts';
 import type { ReconcileKind } from '../db/reconcile-requests.ts';
 import { describeError } from '../log.ts';
 import { type LoginReconcileDeps, reconcileLogins } from './login.ts';
+import { askForManyLogins } from './many-logins.ts';
 
 export interface WorkerDeps extends LoginReconcileDeps {
   /** Looks at router keys; it finishes or fails each of them itself. */
@@ -37,7 +38,7 @@ const defaults: Required<WorkerOptions> = {
 };
 
 /**
- * Looks at login and router keys until it is stopped. Each kind has loops of its own, so that a slow router never delays a
+ * Looks at login, many-logins and router keys until it is stopped. Each kind has loops of its own, so that a slow router never delays a
  * login, and so have logins that a person waits for, so that no payment stands behind a batch of a run. Several workers
  * may run, on several hosts: the queue hands out disjoint batches.
  */
@@ -48,30 +49,38 @@ export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Work
   const loops = (['urgent', ...bulk] as const).map((which) =>
     startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), { ...settled, which }),
   );
+  const wake = () => {
+    for (const loop of loops) loop.wake();
+  };
+  loops.push(
+    startLoop(
+      deps,
+      'many_logins',
+      (claims, isStopping) =>
+        askForManyLogins(deps, claims, { leaseMs: settled.leaseMs, isStopping, onChunk: wake }),
+      // One at a time: other workers may take the others.
+      { ...settled, batch: 1 },
+    ),
+  );
   if (reconcileRouters !== undefined) loops.push(startLoop(deps, 'router', reconcileRouters, settled));
   return {
-    wake() {
-      for (const loop of loops) loop.wake();
-    },
+    wake,
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()));
     },
   };
 }
 
+type Look = (claims: readonly Claim[], isStopping: () => boolean) => Promise<unknown>;
+
 type LoopOptions = Required<WorkerOptions> & { which?: 'urgent' | 'bulk' };
 
-function startLoop(
-  deps: WorkerDeps,
-  kind: ReconcileKind,
-  look: (claims: readonly Claim[]) => Promise<unknown>,
-  options: LoopOptions,
-): Worker {
+function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: LoopOptions): Worker {
   const nap = createNap();
   let isStopping = false;
   const run = async () => {
     while (!isStopping) {
-      const came = await lookOnce(deps, kind, look, options);
+      const came = await lookOnce(deps, kind, (claims) => look(claims, () => isStopping), options);
       // A wake-up must not cut a pause short: a database that is away would be asked in a busy loop.
       if (came === 'failed') await nap.sleep(options.pauseMs, { isWakeable: false });
       else if (came === 'idle') await nap.sleep(options.pollMs, { isWakeable: true });

@@ -5,6 +5,8 @@ import { addMasterPackage } from '../../src/catalog/add-master-package.ts';
 import { addPackage } from '../../src/catalog/add-package.ts';
 import { addPppProfile } from '../../src/catalog/add-ppp-profile.ts';
 import { setMasterPackage } from '../../src/catalog/set-master-package.ts';
+import { claim } from '../../src/db/reconcile-queue.ts';
+import { askForManyLogins } from '../../src/reconcile/many-logins.ts';
 import { aLogin, aPackage, aRouter, aSubscription, testContext } from '../support/builders.ts';
 import { rejection, smallCatalogue } from '../support/catalog.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -116,17 +118,22 @@ describe('the catalogue', () => {
     const { name } = await t.db('master_package').where({ id: masterPackageId }).first<{ name: string }>();
     const result = await setMasterPackage(ctx(), { masterPackage: name, rateLimit: '2M/2M' });
     expect(result).to.deep.equal({ changed: ['rate_limit'], loginCount: 620 });
-    const rows = await t.db('reconcile_queue').select<{ version: string }[]>('version');
-    expect(rows).to.have.length(620);
+    expect(await t.db('reconcile_queue').select('kind', 'key')).to.deep.equal([
+      { kind: 'many_logins', key: masterPackageId },
+    ]);
+    const claims = await claim(t.db, 'many_logins', { limit: 1, leaseMs: 60_000 });
+    await askForManyLogins(ctx(), claims, { leaseMs: 60_000 });
+    const rows = await t.db('reconcile_queue').select<{ kind: string; version: string }[]>('kind', 'version');
+    expect(rows.map((row) => row.kind)).to.deep.equal(Array.from({ length: 620 }, () => 'login'));
     expect(new Set(rows.map((row) => row.version)).size).to.equal(620);
     const unchanged = await setMasterPackage(ctx(), { masterPackage: name, rateLimit: '2M/2M' });
     expect(unchanged).to.deep.equal({ changed: [], loginCount: 0 });
   }).timeout(60_000);
 
-  it('setMasterPackage, while a worker holds a login, gives its wish a new version', async () => {
+  it('setMasterPackage, while a worker holds its wish, gives it a new version', async () => {
     const packageId = await aPackage(t.db, { rateLimit: '3M/3M' });
     const subscriptionId = await aSubscription(t.db, { packageId });
-    const login = await aLogin(t.db, { subscriptionId });
+    await aLogin(t.db, { subscriptionId });
     const { name } = await t
       .db('master_package as m')
       .join('package as p', 'p.master_package_id', 'm.id')
@@ -134,8 +141,7 @@ describe('the catalogue', () => {
       .first<{ name: string }>('m.name');
     await setMasterPackage(ctx(), { masterPackage: name, rateLimit: '4M/4M' });
     const versionOf = async () =>
-      (await t.db('reconcile_queue').where({ kind: 'login', key: login.id }).first<{ version: string }>())
-        .version;
+      (await t.db('reconcile_queue').where({ kind: 'many_logins' }).first<{ version: string }>()).version;
     const first = await versionOf();
     await setMasterPackage(ctx(), { masterPackage: name, rateLimit: null });
     expect(await versionOf()).not.to.equal(first);

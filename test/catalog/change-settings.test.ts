@@ -14,6 +14,7 @@ describe('changeSettings', () => {
     await t.db('setting').del();
     await t.db('schedule').del();
     await t.db('activity').del();
+    await t.db('reconcile_queue').del();
   });
 
   const at = '2026-05-01T08:00:00Z';
@@ -55,6 +56,11 @@ describe('changeSettings', () => {
     expect(await changeSettings(ctx, { name: 'deniedRate', value: '96k/96k' })).to.include({
       isChanged: false,
     });
-    expect(await t.db('activity').where({ verb: 'setting.change' })).to.have.length(1);
+    expect(await t.db('reconcile_queue').select('kind', 'key')).to.deep.equal([
+      { kind: 'many_logins', key: '0' },
+    ]);
+    await changeSettings(ctx, { name: 'deferralDays', value: '9' });
+    expect(await t.db('reconcile_queue')).to.have.length(1);
+    expect(await t.db('activity').where({ verb: 'setting.change' })).to.have.length(2);
   });
 });
