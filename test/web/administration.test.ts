@@ -38,7 +38,7 @@ describe('administration pages', () => {
       await owner.post('/settings/fullList', { value: 'open' });
       expect((await owner.get('/settings')).text).to.include('is open now; it was sluice-full');
       expect((await readSettings(web.t.db)).fullList).to.equal('open');
-      expect(await web.t.db('reconcile_queue').where({ kind: 'login' })).to.have.length(1);
+      expect(await web.t.db('reconcile_queue').where({ kind: 'many_logins', key: 0 })).to.have.length(1);
       await owner.post('/settings/fullList', { value: 'open' });
       expect((await owner.get('/settings')).text).to.include('Nothing was different');
       expect((await owner.get('/settings/nothing')).status).to.equal(404);
