@@ -51,12 +51,6 @@ export interface HouseBalance {
   readonly balanceMinor: Minor;
 }
 
-/** What a house account holds: sealed days, and the postings since, in one statement and so of one instant. */
-export async function houseBalance(db: Db, accountId: LedgerAccountId): Promise<Minor> {
-  const rows = await balanceRows(db, accountId);
-  return BigInt(rows[0]?.balance ?? 0);
-}
-
 /** Entries since the last sealed day that a page sums at each look. */
 const openMost = 4000;
 const sampleMaxAgeMs = 15 * 60_000;
@@ -104,6 +98,7 @@ export async function shownHouseBalances(
   };
 }
 
+/** What each house account holds: sealed days, and the postings since, in one statement and so of one instant. */
 export async function houseBalances(db: Db): Promise<HouseBalance[]> {
   const rows = await balanceRows(db);
   return rows.map((row) => ({
@@ -116,7 +111,7 @@ export async function houseBalances(db: Db): Promise<HouseBalance[]> {
 }
 
 /** From the entries of the unsealed time on, in that order: from the few house accounts on it would read all that was ever posted. */
-async function balanceRows(db: Db, accountId?: LedgerAccountId): Promise<BalanceRow[]> {
+async function balanceRows(db: Db): Promise<BalanceRow[]> {
   const [rows] = (await db.raw(
     `SELECT a.id, a.code, a.currency, a.exponent, COALESCE(sealed.sum, 0) + COALESCE(open.sum, 0) AS balance
      FROM ledger_account a
@@ -131,9 +126,8 @@ async function balanceRows(db: Db, accountId?: LedgerAccountId): Promise<Balance
        WHERE e.posted_at >= COALESCE((SELECT MAX(until_at) FROM ledger_rollup), '1000-01-01')
        GROUP BY p.account_id
      ) open ON open.account_id = a.id
-     WHERE a.owner_key = 'house' ${accountId === undefined ? '' : 'AND a.id = ?'}
+     WHERE a.owner_key = 'house'
      ORDER BY a.code, a.currency`,
-    accountId === undefined ? [] : [accountId],
   )) as [BalanceRow[]];
   return rows;
 }

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { recordPayment } from '../../src/billing/payments.ts';
 import { sealLedger } from '../../src/billing/rollup.ts';
-import { houseBalance, houseBalances } from '../../src/db/rollups.ts';
+import { houseBalances } from '../../src/db/rollups.ts';
 import type { SubscriberId } from '../../src/domain/ids.ts';
 import { testContext, type TestContext } from '../support/builders.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -60,7 +60,7 @@ describe('sealed days of the ledger', () => {
     expect(await sealAt('2026-03-02T01:00:00Z')).to.deep.equal(['2026-03-01']);
   });
 
-  it('houseBalance, before and after a seal, is the same', async () => {
+  it('houseBalances, before and after a seal, are the same', async () => {
     await payAt('2026-03-01T10:00:00Z', 100n);
     await payAt('2026-03-03T10:00:00Z', 23n);
     const before = await houseBalances(t.db);
@@ -68,7 +68,6 @@ describe('sealed days of the ledger', () => {
     expect(cash?.balanceMinor).to.equal(123n);
     await sealAt('2026-03-03T11:00:00Z');
     expect(await houseBalances(t.db)).to.deep.equal(before);
-    expect(cash && (await houseBalance(t.db, cash.accountId))).to.equal(123n);
   });
 
   it('an entry that comes late for a sealed day, is posted into the open time and not lost', async () => {
