@@ -95,10 +95,10 @@ interface MadeFile {
 
 function makeFile(dice: Dice): MadeFile {
   const roll = dice.between(0, 99);
+  if (dice.between(0, 299) === 0) return { kind: 'a monster', bytes: monster(dice) };
   if (roll < 10) return { kind: 'bytes', bytes: randomBytes(dice, dice.between(0, 200)) };
   if (roll < 15) return { kind: 'text', bytes: Buffer.from(randomText(dice, dice.between(0, 300))) };
-  if (roll < 97) return { kind: 'rows', bytes: asBytes(dice, rowsText(dice)) };
-  return { kind: 'a monster', bytes: monster(dice) };
+  return { kind: 'rows', bytes: asBytes(dice, rowsText(dice)) };
 }
 
 function rowsText(dice: Dice): string {

@@ -78,13 +78,23 @@ export function delimiterOf(firstLine: string): ',' | ';' | '\t' {
  */
 export function readCell(field: string, text: string): string {
   if (field === 'password') return text;
-  return disarmed(disarmed(text).trim());
+  return text.replace(apostrophes, '').trim().replace(apostrophes, '');
 }
 
-/** Without the apostrophe that a writer of CSV puts before what a spreadsheet would run, full-width signs too. */
-export function disarmed(text: string): string {
-  return text.replace(/^'(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/, '');
+/**
+ * A cell as our files hold it where it begins with apostrophes and then such a sign: one apostrophe more, as the writer of
+ * CSV puts one before the sign alone. So there is one way to read both.
+ */
+export function armed(text: string): string {
+  return apostrophes.test(text) ? `'${text}` : text;
 }
+
+/** A cell of our file without the one apostrophe that was put before it, full-width signs too. */
+export function unarmed(text: string): string {
+  return apostrophes.test(text) ? text.slice(1) : text;
+}
+
+const apostrophes = /^'+(?=[=+\-@\t\r\uff1d\uff0b\uff0d\uff20])/;
 
 /** What is wrong with a cell whatever it is for: bytes that are no text, and text that a spreadsheet would run. */
 export function cellFault(field: string, text: string): string | null {

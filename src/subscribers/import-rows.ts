@@ -3,10 +3,10 @@ import { CsvError, parse } from 'csv-parse';
 import {
   columnName,
   delimiterOf,
-  disarmed,
   headerFaults,
   remarkColumn,
   type RowFault,
+  unarmed,
 } from '../domain/import-file.ts';
 import { invalid } from '../errors.ts';
 import type { Cells } from './import-review.ts';
@@ -106,8 +106,8 @@ function brokenRow(line: number): RawRow {
 
 function rowFrom(header: readonly string[], record: readonly string[], line: number): RawRow {
   const cells = Object.fromEntries(header.map((name, index) => [name, record[index] ?? '']));
-  // A file of ours that comes back: there a password too was disarmed when it was written.
-  if (header.includes(remarkColumn)) cells['password'] = disarmed(cells['password'] ?? '');
+  // A file of ours that comes back: there a password too was armed when it was written.
+  if (header.includes(remarkColumn)) cells['password'] = unarmed(cells['password'] ?? '');
   const more = record.slice(header.length).filter((cell) => cell.trim() !== '');
   const faults =
     more.length === 0

@@ -1,9 +1,10 @@
 import { stringify } from 'csv-stringify';
 import { pipeline } from 'node:stream/promises';
+import { armed } from '../domain/import-file.ts';
 import type { Page } from './page.ts';
 
 /** How our files are written; the import takes the apostrophe off again that disarms a formula. */
-export const csvFormat = { escape_formulas: true } as const;
+export const csvFormat = { escape_formulas: true, cast: { string: armed } } as const;
 
 /**
  * Sends rows as CSV while they are read, so that a million rows need no memory. With a byte order mark, because
