@@ -42,36 +42,32 @@ async function insertOrBump(
   requests: readonly ReconcileRequest[],
   why: { priority: Priority; requestedBy: string },
 ): Promise<void> {
-  const now = databaseNow(db);
-  await db('reconcile_queue')
-    .insert(
-      requests.map((request) => ({
-        kind: request.kind,
-        key: request.key,
-        version: randomVersion(),
-        priority: priorities[why.priority],
-        not_before: now,
-        router_id: request.routerId ?? null,
-        requested_by: why.requestedBy,
-        requested_at: now,
-      })),
-    )
-    .onConflict(['kind', 'key'])
-    .merge({
-      version: db.raw('VALUES(version)'),
-      priority: db.raw('GREATEST(priority, VALUES(priority))'),
-      not_before: db.raw('VALUES(not_before)'),
-      router_id: db.raw('VALUES(router_id)'),
-      requested_by: db.raw('VALUES(requested_by)'),
-      requested_at: db.raw('VALUES(requested_at)'),
-      attempts: 0,
-      is_parked: false,
-      // Whoever claimed the older wish of a login drops it when it comes to write (rule 4), and may be dead: nobody
-      // waits for its lease. A session keeps its claim, since a packet may be on its way.
-      claim_token: db.raw("IF(kind = 'login', NULL, claim_token)"),
-      locked_until: db.raw("IF(kind = 'login', NULL, locked_until)"),
-    });
+  // Written out: of five hundred rows the query builder takes three times as long, and payments wait meanwhile.
+  const now = databaseNow(db).toQuery();
+  await db.raw(
+    `INSERT INTO reconcile_queue (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
+     VALUES ${requests.map(() => `(?, ?, ?, ?, ${now}, ?, ?, ${now})`).join(', ')}
+     ON DUPLICATE KEY UPDATE version = VALUES(version), priority = GREATEST(priority, VALUES(priority)),
+       not_before = VALUES(not_before), router_id = VALUES(router_id), requested_by = VALUES(requested_by),
+       requested_at = VALUES(requested_at), attempts = 0, is_parked = FALSE, ${freeLogin}`,
+    requests.flatMap((request) => [
+      request.kind,
+      request.key,
+      randomVersion(),
+      priorities[why.priority],
+      // knex's types leave null out, but the driver writes NULL.
+      (request.routerId ?? null) as string,
+      why.requestedBy,
+    ]),
+  );
 }
+
+/**
+ * Whoever claimed the older wish of a login drops it when it comes to write (rule 4), and may be dead: nobody waits for
+ * its lease. A session keeps its claim, since a packet may be on its way.
+ */
+const freeLogin = `claim_token = IF(kind = 'login', NULL, claim_token),
+  locked_until = IF(kind = 'login', NULL, locked_until)`;
 
 /** 63 random bits, as decimal text. */
 export function randomVersion(): string {

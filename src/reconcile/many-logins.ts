@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Wake } from '../command.ts';
 import { isPassing } from '../db/knex.ts';
-import { requestNextLogins } from '../db/login-requests.ts';
+import { loginsOf, requestLogins } from '../db/login-requests.ts';
 import { type Claim, fail, finish, release, renew } from '../db/reconcile-queue.ts';
 import { describeError, type Log } from '../log.ts';
 
@@ -45,16 +45,16 @@ export async function askForManyLogins(
 
 async function askForAllOf(deps: ManyLoginsDeps, one: Claim, options: ManyLoginsOptions): Promise<void> {
   const why = { priority: 'run', requestedBy: one.requestedBy } as const;
-  let after = '0';
+  let renewedAt = performance.now();
   let count = 0;
-  for (;;) {
+  for await (const ids of loginsOf(deps.db, one.key)) {
     if (options.isStopping?.() === true) return release(deps.db, [one]);
-    const chunk = await requestNextLogins(deps.db, one.key, after, why);
-    if (chunk === undefined) break;
-    after = chunk.last;
-    count += chunk.count;
+    await requestLogins(deps.db, ids, why);
+    count += ids.length;
     await options.onChunk?.();
     deps.wake('worker');
+    if (performance.now() - renewedAt < options.leaseMs / 3) continue;
+    renewedAt = performance.now();
     // Its lease was over and another worker has it: that one asks for all.
     if ((await renew(deps.db, [one], options.leaseMs)).length === 0) return;
   }

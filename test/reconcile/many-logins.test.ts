@@ -93,7 +93,7 @@ describe('reconcile/many-logins', () => {
     expect(await urgent.pluck<string[]>('key')).to.deep.equal([ids[10], ids[1100]]);
   });
 
-  for (const diesAt of [1, 2, 3, 6, 7, 11, 13, 14]) {
+  for (const diesAt of [1, 2, 3, 4, 5, 6, 9, 11, 14, 18]) {
     it(`askForManyLogins, whose worker dies at statement ${diesAt}, is begun again and asks for all`, async () => {
       await setSpeed();
       const mortal = await mortalDb(test.address, { diesAt });
@@ -115,6 +115,43 @@ describe('reconcile/many-logins', () => {
     await askForManyLogins(ctx, claims, { leaseMs: 60_000 });
     return claims.length;
   };
+
+  it('askForManyLogins, of many logins, reads each of them once and not again for every five hundred', async () => {
+    const read = async () => {
+      const [rows] = (await db.raw("SHOW GLOBAL STATUS LIKE 'Handler_read%'")) as unknown as [
+        { Value: string }[],
+      ];
+      return rows.reduce((sum, row) => sum + Number(row.Value), 0);
+    };
+    await setSpeed();
+    const before = await read();
+    await ask();
+    // Its subscription, the login, and a look whether it is asked for already; the rest of the server does little.
+    expect((await read()) - before).to.be.lessThan(5 * ids.length);
+    expect(await asked()).to.deep.equal(ids);
+  });
+
+  it('askForManyLogins, of a subscription with more logins than fit a list, asks for every one that is live', async () => {
+    const subscription = await db('login').where({ id: ids[0] }).first<{ subscription_id: string }>();
+    const base = 900_000;
+    const many = Array.from({ length: 700 }, (_, n) => ({
+      id: String(base + n),
+      subscription_id: subscription.subscription_id,
+      username: `site${n}`,
+      secret: 'sealed',
+      created_at: '2026-01-01 00:00:00.000',
+      retired_at: n === 5 ? '2026-01-02 00:00:00.000' : null,
+    }));
+    await db('login').insert(many);
+    try {
+      await setSpeed();
+      await ask();
+      const live = many.filter((one) => one.retired_at === null).map((one) => one.id);
+      expect(await asked()).to.deep.equal([...ids, ...live]);
+    } finally {
+      await db('login').where('id', '>=', base).del();
+    }
+  });
 
   it('askForManyLogins, when its worker stops, gives the wish back after the chunk', async () => {
     await setSpeed();
