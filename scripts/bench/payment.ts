@@ -14,11 +14,12 @@ import { until } from '../servers/child.ts';
 import { projectRoot } from '../servers/place.ts';
 import { numbersGiven } from './arguments.ts';
 import { type BenchServer, machineLine, openBenchServer } from './bench-server.ts';
+import { effortOf } from './effort.ts';
 import { mean, print, quantile, say, tableHead, tableLine } from './figures.ts';
 import { addDebts, benchSessionId, decideAll, fillLiveIsp, openSessions } from './live-isp.ts';
 import { asPanel, bareRoundTrips } from './payment-baselines.ts';
 import { type ResponderRouter, responderRouters, type Responders, startResponders } from './responders.ts';
-import { build, cpuMsOf, memoryOf, type RoleProcess, startRoleProcess } from './role-processes.ts';
+import { build, startRoleProcess } from './role-processes.ts';
 
 const usage = `scripts/bench/payment.ts [--payments=1000] [--debtors=10000] [--routers=20] [--pace=50] [--rate=15]
   Payment committed to CoA acknowledged at the router: idle, and while overdue runs of --debtors are being enforced.
@@ -65,7 +66,7 @@ async function measure(server: BenchServer, size: Size): Promise<void> {
     show('payment, idle', idle.map(totalOf));
     const effort = await effortOf(server, roles);
     const loaded = await underLoad(bench, server, size, payers.splice(0, size.payments));
-    const efforts = await effort();
+    const efforts = (await effort()).text;
     show(`payment, overdue runs of ${size.debtors} going on`, loaded.map(totalOf));
     await wakeUpsGoNowhere(app);
     show('payment, idle, polling only', (await bench.pay(payers.splice(0, pollingPayments))).map(totalOf));
@@ -271,38 +272,6 @@ async function underLoad(
   await running;
   say(`${state.runs} overdue runs under way meanwhile`);
   return result;
-}
-
-/** What the processes and the database did between the two calls. */
-async function effortOf(
-  server: BenchServer,
-  roles: readonly RoleProcess[],
-): Promise<() => Promise<string[]>> {
-  const { db } = server.app;
-  const questions = async () => {
-    const [rows] = (await db.raw("SHOW GLOBAL STATUS LIKE 'Questions'")) as unknown as [{ Value: string }[]];
-    return Number(rows[0]?.Value);
-  };
-  const processes = [
-    ...roles.map((role) => ({ name: role.role, pid: role.child.pid })),
-    { name: 'mariadbd', pid: server.mariadb.child.pid },
-    { name: 'this', pid: process.pid },
-  ];
-  const before = processes.map(({ pid }) => cpuMsOf(pid));
-  const [startedAt, asked] = [performance.now(), await questions()];
-  return async () => {
-    const seconds = (performance.now() - startedAt) / 1000;
-    const packets = await db('enforcement').count<{ n: string }[]>('* as n');
-    return [
-      `${seconds.toFixed(1)} s`,
-      ...processes.map(({ name, pid }, index) => {
-        const share = (cpuMsOf(pid) - (before[index] ?? 0)) / seconds / 10;
-        return `${name} ${share.toFixed(0)} % of a core, ${memoryOf(pid).now.toFixed(0)} MB`;
-      }),
-      `${((await questions()) - asked).toFixed(0)} statements`,
-      `${packets[0]?.n ?? 0} packets so far`,
-    ];
-  };
 }
 
 /** Whether so many debtors have acknowledged what the runs did to them. */

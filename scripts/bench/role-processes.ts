@@ -37,7 +37,7 @@ export async function startRoleProcess(
   const startedAt = performance.now();
   const child = startChild(
     process.execPath,
-    ['--enable-source-maps', join(projectRoot, '.build/src/main.js'), role],
+    [...profileArgs(), '--enable-source-maps', join(projectRoot, '.build/src/main.js'), role],
     {
       account: undefined,
       logFile: join(server.folder, `${role}.log`),
@@ -56,6 +56,12 @@ export async function startRoleProcess(
     memory: () => memoryOf(child.pid),
     cpuMs: () => cpuMsOf(child.pid),
   };
+}
+
+/** With BENCH_PROFILE=FOLDER each role leaves a profile of its processor time there. */
+function profileArgs(): string[] {
+  const folder = process.env['BENCH_PROFILE'];
+  return folder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${folder}`];
 }
 
 async function isAlive(db: Knex, pid: number): Promise<boolean> {

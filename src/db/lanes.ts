@@ -5,20 +5,26 @@ import { databaseNow, databaseNowPlus } from './leases.ts';
 
 /**
  * Routers that have session work due now and whose lane is free or ours, also those whose breaker is open and whose probe
- * is due. Each router is one look into an index, however much work waits. Only a lane's owner claims, so where nobody
- * owns it a claim is one that somebody lost track of (the database went away under it), and no reason to wait.
+ * is due. Each router is one look into an index, however much work waits; those of `except` are not looked at, since
+ * whoever serves them steps over what is on its way. Only a lane's owner claims, so where nobody owns it a claim is one
+ * that somebody lost track of (the database went away under it), and no reason to wait.
  */
-export async function routersWithDueSessions(db: Db, owner: string, limit: number): Promise<RouterId[]> {
+export async function routersWithDueSessions(
+  db: Db,
+  which: { owner: string; except: readonly RouterId[]; limit: number },
+): Promise<RouterId[]> {
   const now = databaseNow(db);
+  const except =
+    which.except.length === 0 ? '' : `r.id NOT IN (${which.except.map(() => '?').join(', ')}) AND`;
   const [rows] = (await db.raw(
     `SELECT r.id FROM router r LEFT JOIN router_lane n ON n.router_id = r.id
-     WHERE (n.owner IS NULL OR n.owner = ? OR n.locked_until < ?)
+     WHERE ${except} (n.owner IS NULL OR n.owner = ? OR n.locked_until < ?)
        AND (n.breaker IS NULL OR n.breaker = 'closed' OR n.probe_at <= ?)
        AND EXISTS (SELECT 1 FROM reconcile_queue q
          WHERE q.router_id = r.id AND q.kind = 'session' AND q.is_parked = 0 AND q.not_before <= ?
            AND (q.locked_until IS NULL OR q.locked_until < ? OR n.owner IS NULL OR n.locked_until < ?))
      LIMIT ?`,
-    [owner, now, now, now, now, now, limit],
+    [...which.except, which.owner, now, now, now, now, now, which.limit],
   )) as unknown as [{ id: RouterId }[]];
   return rows.map((row) => row.id);
 }

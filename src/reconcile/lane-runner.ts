@@ -198,14 +198,15 @@ export class LaneRunner {
           ...(isProbe ? { waitsMs: probeWaitsMs } : {}),
         })
       : { kind: 'abandoned', attempts: 0 };
+    const recorded = this.#deps.records.add({ sending, outcome, at: clock.now(), isProbe });
     // What the router said counts, whether or not the router's own row could be written.
-    await this.#learn(outcome, isProbe).catch((error: unknown) => {
+    const learnt = this.#learn(outcome, isProbe).catch((error: unknown) => {
       this.#deps.log.warn('router state not written', {
         error: describeError(error),
         routerId: this.routerId,
       });
     });
-    await this.#deps.records.add({ sending, outcome, at: clock.now(), isProbe });
+    await Promise.all([recorded, learnt]);
   }
 
   /** Asked before each retransmit: an older generation never follows a newer, nor a packet the end of its session. */

@@ -40,12 +40,19 @@ export interface Lane {
 
 /**
  * Keys of different routers in one look, and outcomes in one transaction. Small enough that a payment is not held up by
- * its neighbours in the look; a router counts as three keys even where it has room for none.
+ * its neighbours in the look. A router counts as three keys even where it has room for none, and as eight where it has
+ * room for many: it seldom has as many, and a look for few routers would then be a transaction for few keys.
  */
 const together = {
-  looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.max(3, most) },
+  looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.min(Math.max(3, most), 8) },
   records: { most: 250, atOnce: 1 },
 };
+
+/** So that a look stays as small as it should be where all of its routers have many keys. */
+function shared(wishes: readonly LaneWish[]): LaneWish[] {
+  const share = Math.floor(together.looks.most / wishes.length);
+  return wishes.map((wish) => ({ ...wish, most: Math.min(wish.most, share) }));
+}
 
 /** Between two looks, however often it is woken. */
 const leastPauseMs = 5;
@@ -100,7 +107,7 @@ class Lanes {
 
   #prepare(wishes: readonly LaneWish[]): Promise<Prepared[]> {
     const { db, clock, log } = this.#deps;
-    return prepareApart({ db, log }, wishes, { claimMs: this.#claimMs, now: clock.now() });
+    return prepareApart({ db, log }, shared(wishes), { claimMs: this.#claimMs, now: clock.now() });
   }
 
   async #record(results: readonly Result[]): Promise<null[]> {
@@ -146,12 +153,12 @@ class Lanes {
 
   async #startRunners(): Promise<void> {
     const { db, processId } = this.#deps;
-    const most = (this.#deps.routersMost ?? 500) - this.#running.size;
-    if (most <= 0) return;
-    const due = await routersWithDueSessions(db, processId, most + this.#running.size);
-    const idle = due.filter((id) => !this.#running.has(id));
+    const running = [...this.#running.keys()];
+    const limit = (this.#deps.routersMost ?? 500) - running.length;
+    if (limit <= 0) return;
+    const due = await routersWithDueSessions(db, { owner: processId, except: running, limit });
     const askedAt = performance.now();
-    const leased = await leaseLanes(db, idle, { owner: processId, ms: this.#leaseMs });
+    const leased = await leaseLanes(db, due, { owner: processId, ms: this.#leaseMs });
     for (const id of leased) this.#startRunner(id, askedAt + this.#leaseMs);
   }
 

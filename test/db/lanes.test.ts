@@ -47,10 +47,15 @@ describe('lanes of routers', function () {
     });
     await leaseLanes(t.db, [router], { owner, ms: 60_000 });
     expect(await claim(t.db, 'session', { limit: 5, leaseMs: 60_000, routerId: router })).to.have.lengthOf(1);
-    expect(await routersWithDueSessions(t.db, owner, 5)).to.deep.equal([]);
-    expect(await routersWithDueSessions(t.db, other, 5)).to.deep.equal([]);
+    expect(await routersWithDueSessions(t.db, { owner: owner, except: [], limit: 5 })).to.deep.equal([]);
+    expect(await routersWithDueSessions(t.db, { owner: other, except: [], limit: 5 })).to.deep.equal([]);
     await releaseLane(t.db, router, owner);
-    expect(await routersWithDueSessions(t.db, other, 5)).to.deep.equal([router]);
+    expect(await routersWithDueSessions(t.db, { owner: other, except: [], limit: 5 })).to.deep.equal([
+      router,
+    ]);
+    expect(await routersWithDueSessions(t.db, { owner: other, except: [router], limit: 5 })).to.deep.equal(
+      [],
+    );
     await t.db('reconcile_queue').del();
   });
 });

@@ -10,6 +10,7 @@ import type { SessionId } from '../../src/domain/ids.ts';
 import { type Lane, type LaneDeps, startLane } from '../../src/reconcile/lane.ts';
 import { type Answer, type CoaDouble, startCoaDouble } from '../support/coa-double.ts';
 import { testDb, type TestDb } from '../support/db.ts';
+import { countStatements } from './login-support.ts';
 import {
   aLogin,
   aRouter,
@@ -528,6 +529,24 @@ describe('lane', function () {
     const [payment, next] = nas.seen.slice(before);
     // Two a second: half a second of debt, and half a second for the next one itself.
     expect((next?.at ?? 0) - (payment?.at ?? 0)).to.be.greaterThan(450);
+  });
+
+  it('when many routers have room for many packets and one due each, they are looked at together', async () => {
+    const ids = Array.from({ length: 14 }, (_, n) => String(n + 1));
+    for (const id of ids) await router(id, { pace: 65_535 });
+    for (const id of ids) await toSlow(id);
+    // The first looks take so long that all the others have asked by then.
+    await db.raw('CREATE TRIGGER slowly BEFORE INSERT ON enforcement FOR EACH ROW SET @slept = SLEEP(0.2)');
+    const seen = countStatements(db);
+    try {
+      lane({ waitsMs: [2000] });
+      await settled();
+    } finally {
+      await db.raw('DROP TRIGGER slowly');
+    }
+    const looks = seen().filter((sql) => sql.startsWith('INSERT INTO enforcement'));
+    expect(routers.map((one) => one.seen.length)).to.deep.equal(ids.map(() => 1));
+    expect(looks.length).to.be.lessThan(6);
   });
 
   it('when a decision is just being written, others of the same router and of other routers do not wait', async () => {
