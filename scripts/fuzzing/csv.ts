@@ -108,8 +108,17 @@ function rowsText(dice: Dice): string {
   const rows = Array.from({ length: dice.between(0, 6) }, () =>
     header.map((column) => cellOf(dice, column)).slice(0, dice.percent(90) ? undefined : dice.between(0, 20)),
   );
-  const line = (cells: readonly string[]) =>
-    cells.map((cell) => quoted(dice, cell, separator)).join(separator);
+  const line = (cells: readonly string[]) => {
+    const written = cells.map((cell) => quoted(dice, cell, separator));
+    const bare = written.filter((cell) => !cell.startsWith('"'));
+    const [breaks, splits] = [
+      bare.some((cell) => /[\r\n]/.test(cell)),
+      bare.some((cell) => cell.includes(separator)),
+    ];
+    // With a line break and a separator too many, what is left of the row may have as many cells as a row has: nobody can
+    // tell then that its password stands elsewhere.
+    return written.map((cell) => (breaks && splits ? cell.replace('typed-', 'lost-') : cell)).join(separator);
+  };
   return [header.join(separator), ...rows.map(line)].join(end) + (dice.percent(50) ? end : '');
 }
 

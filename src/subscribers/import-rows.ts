@@ -20,6 +20,8 @@ export interface RawRow {
   line: number;
   cells: Cells;
   faults: RowFault[];
+  /** Where it has not as many cells as the first line, and a fault, a cell may stand under another's name: a password too. */
+  hasOtherCount: boolean;
 }
 
 /**
@@ -101,7 +103,7 @@ function hasStrayQuote(raw: string, delimiter: string): boolean {
 /** Nothing of it is kept: where its cells are cannot be told, and one is a password. */
 function brokenRow(line: number): RawRow {
   const rule = 'has a quotation mark out of place, so that it cannot be read';
-  return { line, cells: { name: '' }, faults: [{ column: 'name', rule }] };
+  return { line, cells: { name: '' }, faults: [{ column: 'name', rule }], hasOtherCount: false };
 }
 
 function rowFrom(header: readonly string[], record: readonly string[], line: number): RawRow {
@@ -118,5 +120,5 @@ function rowFrom(header: readonly string[], record: readonly string[], line: num
             rule: `is followed by ${more.length} cells too many: is a comma not in quotation marks?`,
           },
         ];
-  return { line, cells, faults };
+  return { line, cells, faults, hasOtherCount: record.length < header.length || more.length > 0 };
 }

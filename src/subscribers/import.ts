@@ -17,7 +17,7 @@ import {
 import { chunksOf, inTransaction, isPassing } from '../db/knex.ts';
 import { readSettings } from '../db/settings.ts';
 import { abandonedWork, claimWork, keepWork, releaseWork } from '../db/work-leases.ts';
-import { columnName } from '../domain/import-file.ts';
+import { columnName, type RowFault } from '../domain/import-file.ts';
 import { AppError, invalid, notFound } from '../errors.ts';
 import { describeError } from '../log.ts';
 import { generatePassword } from './fields.ts';
@@ -55,7 +55,7 @@ export async function reviewImport(
     for await (const rows of rowsOf(file.bytes)) {
       const reviewed = await reviewer.review(rows);
       const stored = rows.map((row, index) => {
-        const faults = [...row.faults, ...(row.faults.length > 0 ? [] : (reviewed[index] ?? []))];
+        const faults = row.faults.length > 0 ? row.faults : withCount(row, reviewed[index] ?? []);
         counts[faults.length === 0 ? 'good' : 'bad']++;
         return storedRow(ctx, jobId, { ...row, faults });
       });
@@ -67,6 +67,13 @@ export async function reviewImport(
   });
 }
 
+/** A bad row that ends early says so too: that may be all that is wrong with it. */
+function withCount(row: RawRow, faults: readonly RowFault[]): RowFault[] {
+  if (faults.length === 0 || !row.hasOtherCount) return [...faults];
+  const rule = 'has fewer cells than the first line: is a line break not in quotation marks?';
+  return [{ column: 'name', rule }, ...faults];
+}
+
 function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<ImportRow, 'subscriberId'> {
   const isLong = Buffer.byteLength(JSON.stringify(row.cells)) > typedMax;
   const faults = isLong
@@ -75,6 +82,7 @@ function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<Import
   const cells = isLong
     ? Object.fromEntries(Object.entries(row.cells).map(([name, text]) => [name, text.slice(0, 100)]))
     : row.cells;
+  const isUnsure = row.hasOtherCount && faults.length > 0;
   const hasPassword = (row.cells['password'] ?? '') !== '';
   const typed: TypedRow = { cells, made: hasPassword || faults.length > 0 ? null : generatePassword() };
   return {
@@ -82,7 +90,7 @@ function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<Import
     state: faults.length === 0 ? 'good' : 'bad',
     typed: ctx.vault.seal(sealName(jobId, row.line), JSON.stringify(typed)),
     faults,
-    username: (row.cells['username'] ?? '').trim().toLowerCase().slice(0, 64),
+    username: isUnsure ? null : (row.cells['username'] ?? '').trim().toLowerCase().slice(0, 64),
   };
 }
 

@@ -265,6 +265,16 @@ describe('importing subscribers', function () {
     expect(page).to.include('has a quotation mark out of place').and.not.include('canary-pw');
   });
 
+  it('a row broken by a line break out of quotation marks, shows no cell: one is the password', async () => {
+    const columns = 'name,username,package,billing_profile,password,phone,email';
+    const { location } = await upload(`${columns}\nA,broken1,Home 50,bl\nock,canary-pw,,\n`);
+    const page = (await noc.get(`${location}?rows=bad`)).text;
+    expect(page).to.include('has fewer cells than the first line').and.not.include('canary-pw');
+    expect((await noc.get(`${location}/bad.csv`)).text).to.include('canary-pw');
+    const job = location.split('/').at(-1) ?? '';
+    expect(await web.t.db('import_row').where({ job_id: job }).pluck('username')).to.deep.equal([null, null]);
+  });
+
   it('more rows than a file may have, broken ones counted, are refused', async () => {
     const { text } = await upload(`${header}\n${'"a"b\n'.repeat(50_001)}`);
     expect(text).to.include('has more than 50000 rows');

@@ -166,7 +166,8 @@ async function showJob(page: Page): Promise<void> {
 
 function rowView(page: Page, job: ImportJob, row: ImportRow) {
   const typed = typedOf(page.ctx, job.id, row);
-  const cells = typed?.cells ?? {};
+  // Without a username nobody can tell which of its cells is the password: they are in the file of bad rows alone.
+  const cells = row.username === null ? {} : (typed?.cells ?? {});
   return {
     line: row.line,
     name: cells['name'] ?? '',
