@@ -6,11 +6,12 @@ import { inTransaction, type Trx } from '../db/knex.ts';
 import {
   insertPoolRanges,
   liveRouterIdByName,
-  lockPool,
+  poolById,
   poolHolding,
   type PoolRange,
   staticLoginWithin,
 } from '../db/packages.ts';
+import { holdRule } from '../db/rules.ts';
 import { ipv4ToNumber } from '../domain/ip.ts';
 import { invalid, notFound } from '../errors.ts';
 import { checked, line, parseInput, technicalName } from '../input.ts';
@@ -48,6 +49,7 @@ export async function addIpv4Pool(
   const wanted = parseInput(schema, input);
   if (wanted.name === wanted.suspendedName) throw invalid('suspendedName', 'must differ from the name');
   return inTransaction(ctx.db, async (trx) => {
+    await holdRule(trx, 'addresses');
     const { id, isNew } = await addNamedRow(ctx, trx, {
       table: 'ipv4_pool',
       name: wanted.name,
@@ -68,7 +70,8 @@ export async function addIpv4PoolRanges(
 ): Promise<{ rangeCount: number }> {
   const { ipv4PoolId, ranges: wanted } = parseInput(moreSchema, input);
   return inTransaction(ctx.db, async (trx) => {
-    const pool = await lockPool(trx, ipv4PoolId);
+    await holdRule(trx, 'addresses');
+    const pool = await poolById(trx, ipv4PoolId);
     if (pool === undefined) throw notFound(`IPv4 pool ${ipv4PoolId}`);
     const verb = 'ipv4_pool.add_ranges';
     const { correlationId } = ctx;

@@ -3,6 +3,7 @@ import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
 import { inTransaction, type Trx } from '../db/knex.ts';
 import { wishForManyLogins } from '../db/login-requests.ts';
+import { holdRule } from '../db/rules.ts';
 import { hasPostings } from '../db/setting-facts.ts';
 import { type OperatorSettings, readSettings, saveSettings } from '../db/settings.ts';
 import { setNextDue } from '../db/schedule.ts';
@@ -80,10 +81,12 @@ export async function changeSettings(
       VALUE: input.value,
     },
   ).VALUE;
+  const isOfMoney = input.name === 'currency' || input.name === 'exponent';
   const change = await inTransaction(ctx.db, async (trx): Promise<SettingChange> => {
+    if (isOfMoney) await holdRule(trx, 'currency');
     const before = (await readSettings(trx))[input.name];
     if (before === after) return { isChanged: false, before, after };
-    if ((input.name === 'currency' || input.name === 'exponent') && (await hasPostings(trx))) {
+    if (isOfMoney && (await hasPostings(trx))) {
       throw invalid('VALUE', 'cannot change any more: something has been posted');
     }
     const at = ctx.clock.now();

@@ -11,6 +11,8 @@ import { type Entry, keyOf, makeEntry } from '../domain/ledger.ts';
 import type { Minor } from '../domain/money.ts';
 import { conflict } from '../errors.ts';
 import { chunksOf, type Db, sqlInstant, type Trx } from './knex.ts';
+import { holdRule } from './rules.ts';
+import { readSettings } from './settings.ts';
 import { updateEach } from './update-each.ts';
 
 export interface Money {
@@ -92,7 +94,7 @@ export async function postEntries(
  * of decimals: after the first posting, currency and decimals are fixed.
  */
 export async function ensureAccounts(
-  trx: Db,
+  trx: Trx,
   refs: readonly AccountRef[],
   money: Money,
 ): Promise<Map<string, StoredAccount>> {
@@ -104,6 +106,7 @@ export async function ensureAccounts(
     await findAccounts(trx, chunk, money, found);
     const missing = chunk.filter((ref) => !found.has(keyOf(ref)));
     if (missing.length === 0) continue;
+    if (missing.some((ref) => ref.owner === 'house')) await holdCurrency(trx, money);
     // Two transactions may open a house account at once: the second one's row is ignored, and read back.
     await trx('ledger_account')
       .insert(missing.map((ref) => accountRow(ref, money)))
@@ -112,6 +115,15 @@ export async function ensureAccounts(
     await findAccounts(trx, missing, money, found);
   }
   return found;
+}
+
+/** The first posting into a house account: from here to the COMMIT nobody gives the operator another currency. */
+async function holdCurrency(trx: Trx, money: Money): Promise<void> {
+  await holdRule(trx, 'currency');
+  const { currency, exponent } = await readSettings(trx);
+  if (currency !== money.currency || exponent !== money.exponent) {
+    throw conflict(`the operator's currency was changed to ${currency} meanwhile: try again`);
+  }
 }
 
 async function findAccounts(

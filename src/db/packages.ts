@@ -69,9 +69,8 @@ export async function insertPoolRanges(
   );
 }
 
-/** The pool, locked until the transaction ends. */
-export async function lockPool(trx: Trx, id: string): Promise<{ name: string } | undefined> {
-  return trx('ipv4_pool').where({ id }).forUpdate().first<{ name: string } | undefined>('name');
+export async function poolById(db: Db, id: string): Promise<{ name: string } | undefined> {
+  return db('ipv4_pool').where({ id }).first<{ name: string } | undefined>('name');
 }
 
 /** The pool that holds one of the addresses from `first` to `last`, as normal or suspended range; on one router, or any. */

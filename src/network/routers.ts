@@ -17,6 +17,7 @@ import {
   updateRouter,
   whatHangsOn,
 } from '../db/routers.ts';
+import { holdRule } from '../db/rules.ts';
 import type { RouterId } from '../domain/ids.ts';
 import { AppError, notFound } from '../errors.ts';
 import { parseInput } from '../input.ts';
@@ -169,6 +170,8 @@ export async function removeRouter(
   const at = ctx.clock.now();
   let earlier: RemovedRouter | undefined;
   const result = await inTransaction(ctx.db, async (trx): Promise<RemovedRouter> => {
+    // A range that is added to it meanwhile would be left behind.
+    await holdRule(trx, 'addresses');
     const router = await lockRouter(trx, wanted.routerId);
     if (router === undefined) throw notFound(`router ${wanted.routerId}`);
     if (earlier !== undefined && router.removedAt?.getTime() === at.getTime()) return earlier;

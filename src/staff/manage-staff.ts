@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { hashPassword, isPassword } from '../adapters/password-hash.ts';
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { inTransaction, isDuplicate } from '../db/knex.ts';
+import { inTransaction, isDuplicate, type Trx } from '../db/knex.ts';
+import { holdRule } from '../db/rules.ts';
 import {
   allStaff,
   changeStaff,
@@ -27,6 +28,25 @@ export async function addStaff(
   ctx: CommandContext,
   input: { username: string; name: string; role: string; password: string },
 ): Promise<string> {
+  return addPerson(ctx, input, () => Promise.resolve());
+}
+
+/** The first person, an owner, on an installation that has nobody yet. */
+export async function addFirstOwner(
+  ctx: CommandContext,
+  input: { username: string; name: string; password: string },
+): Promise<string> {
+  return addPerson(ctx, { ...input, role: 'owner' }, async (trx) => {
+    await holdRule(trx, 'owners');
+    if (await hasStaff(trx)) throw conflict('there is an owner already: sign in');
+  });
+}
+
+async function addPerson(
+  ctx: CommandContext,
+  input: { username: string; name: string; role: string; password: string },
+  check: (trx: Trx) => Promise<void>,
+): Promise<string> {
   const parsed = newStaff.parse(input);
   const username = parsed.username.trim().toLowerCase();
   if (!usernameRule.test(username)) {
@@ -41,6 +61,7 @@ export async function addStaff(
   const passwordHash = await hashPassword(parsed.password);
   try {
     return await inTransaction(ctx.db, async (trx) => {
+      await check(trx);
       const id = await insertStaff(trx, { username, name, role, passwordHash, createdAt: ctx.clock.now() });
       await recordActivity(trx, activity(ctx, 'staff.added', id, { username, role }));
       return id;
@@ -51,15 +72,6 @@ export async function addStaff(
   }
 }
 
-/** The first person, an owner, on an installation that has nobody yet. */
-export async function addFirstOwner(
-  ctx: CommandContext,
-  input: { username: string; name: string; password: string },
-): Promise<string> {
-  if (await hasStaff(ctx.db)) throw conflict('there is an owner already: sign in');
-  return await addStaff(ctx, { ...input, role: 'owner' });
-}
-
 /** Changes name, role or whether the person may sign in. The last owner stays an owner. */
 export async function setStaff(
   ctx: CommandContext,
@@ -68,9 +80,11 @@ export async function setStaff(
 ): Promise<void> {
   const role = changes.role === undefined ? undefined : roleOf(changes.role);
   const name = changes.name === undefined ? undefined : nameOf(changes.name);
+  const losesOwner = (role !== undefined && role !== 'owner') || changes.isDisabled === true;
   await inTransaction(ctx.db, async (trx) => {
+    // Two owners who take each other out at once would leave nobody.
+    if (losesOwner) await holdRule(trx, 'owners');
     const staff = existing(await findStaff(trx, { id }), id);
-    const losesOwner = (role !== undefined && role !== 'owner') || changes.isDisabled === true;
     if (staff.role === 'owner' && losesOwner) {
       const owners = (await allStaff(trx)).filter((one) => one.role === 'owner' && one.disabledAt === null);
       if (owners.length <= 1) throw conflict('the last owner can neither be disabled nor get another role');

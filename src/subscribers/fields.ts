@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { z } from 'zod';
 import type { Trx } from '../db/knex.ts';
 import { listBillingProfiles, listPackages, type PackageRow, poolHolding } from '../db/packages.ts';
+import { holdRule } from '../db/rules.ts';
 import { loginWithPrefix } from '../db/subscribers.ts';
 import { ipv4ToNumber, parseDelegatedPrefix, parseSubscriberIpv4 } from '../domain/ip.ts';
 import { parseMac } from '../domain/mac.ts';
@@ -79,11 +80,15 @@ export async function billingProfileId(trx: Trx, name: string): Promise<string> 
   );
 }
 
-/** A router does not guard against giving one address twice, so a static address may not lie in a pool. */
+/**
+ * A router does not guard against giving one address twice, so a static address may not lie in a pool. Whoever gives one
+ * holds the rule until the COMMIT: a range that is added meanwhile would not be seen.
+ */
 export async function checkAddresses(
   trx: Trx,
   wanted: { staticIpv4?: string | null | undefined; delegatedIpv6Prefix?: string | null | undefined },
 ): Promise<void> {
+  if (wanted.staticIpv4 != null || wanted.delegatedIpv6Prefix != null) await holdRule(trx, 'addresses');
   if (wanted.staticIpv4 != null) {
     const value = ipv4ToNumber(wanted.staticIpv4);
     const pool = await poolHolding(trx, value, value);
