@@ -1,5 +1,6 @@
 import type { CommandContext } from '../command.ts';
 import { unfinishedInvoiceRuns } from '../db/invoice-run-view.ts';
+import { isRunLeased } from '../db/run-leases.ts';
 import { readSettings } from '../db/settings.ts';
 import { dayIn } from '../domain/day.ts';
 import type { InvoiceRunId } from '../domain/ids.ts';
@@ -16,7 +17,12 @@ export async function resumeInvoiceRuns(ctx: CommandContext): Promise<InvoiceRun
   const at = ctx.clock.now();
   const today = dayIn((await readSettings(ctx.db)).zone, at);
   const begunBefore = new Date(at.getTime() - unattendedMs);
-  const left = await unfinishedInvoiceRuns(ctx.db, { asOf: today, begunBefore });
-  for (const run of left) await goOnWithInvoiceRun(ctx, await beginInvoiceRun(ctx, { asOf: run.asOf }));
-  return left.map((run) => run.id);
+  const resumed: InvoiceRunId[] = [];
+  for (const run of await unfinishedInvoiceRuns(ctx.db, { asOf: today, begunBefore })) {
+    // Some process is at it: nothing was left.
+    if (await isRunLeased(ctx.db, { kind: 'invoice', id: run.id })) continue;
+    await goOnWithInvoiceRun(ctx, await beginInvoiceRun(ctx, { asOf: run.asOf }));
+    resumed.push(run.id);
+  }
+  return resumed;
 }

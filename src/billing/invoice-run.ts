@@ -6,7 +6,6 @@ import {
   advanceSubscriptions,
   countDue,
   dueFacts,
-  duePage,
   type DueSubscription,
   finishInvoiceRun,
   type InvoiceRun,
@@ -16,109 +15,25 @@ import {
   readTaxRates,
 } from '../db/invoice-runs.ts';
 import { insertInvoices, invoicedPeriods, type NewInvoice, periodKey } from '../db/invoices.ts';
-import { type Db, inTransaction, isPassing, type Trx } from '../db/knex.ts';
+import { inTransaction, isPassing, type Trx } from '../db/knex.ts';
 import { type NewEntry, postEntries } from '../db/ledger.ts';
 import { settleParked } from '../db/parked.ts';
 import { readSettings } from '../db/settings.ts';
 import { lockSubscribers } from '../db/subscriber-lock.ts';
 import { type Day, dayIn } from '../domain/day.ts';
-import type { InvoiceRunId, SubscriberId, SubscriptionId, SuspensionId } from '../domain/ids.ts';
-import { decideInvoices, type InvoiceDraft, type InvoicingProblem } from '../domain/invoice.ts';
+import type { InvoiceRunId, SuspensionId } from '../domain/ids.ts';
+import { decideInvoices } from '../domain/invoice.ts';
 import { invoiceEntry } from '../domain/ledger.ts';
-import type { Minor } from '../domain/money.ts';
 import { AppError, invalid } from '../errors.ts';
 import { describeError } from '../log.ts';
+import { inHalves, inTurn, patienceWith } from './run-turns.ts';
+import { catchUpMax, type DueKey, duePages } from './invoice-run-plan.ts';
 import { type Call, type MoneyDay, newCall, readMoneyDay } from './posting.ts';
 import { settleSuspensions } from './settle-suspensions.ts';
 import { useWallets } from './use-wallet.ts';
 
-/** Subscriptions a transaction: each of them locks its subscriber until the batch is committed. */
-const batchSize = 500;
-/** Invoices that one run gives a subscription which missed periods; the rest stays due for the next run. */
-const catchUpMax = 12;
 /** When at least so many fail together and nobody succeeds, the fault is not theirs and the run stops. */
 const commonFaultMin = 10;
-
-export interface PlannedSubscription {
-  readonly subscriptionId: SubscriptionId;
-  readonly subscriberId: SubscriberId;
-  readonly subscriberName: string;
-  readonly packageName: string;
-  readonly invoices: readonly InvoiceDraft[];
-  readonly problem: InvoicingProblem | null;
-}
-
-export interface InvoiceRunPlan {
-  readonly asOf: Day;
-  readonly subscriptionCount: number;
-  readonly invoiceCount: number;
-  readonly brokenCount: number;
-  readonly netMinor: Minor;
-  readonly taxMinor: Minor;
-  readonly totalMinor: Minor;
-  /** The first of them; broken ones come before the others. */
-  readonly items: readonly PlannedSubscription[];
-}
-
-/**
- * What the invoice run would issue as of a day, by the same rules, changing nothing. The sums are over all that is due;
- * the items are the first `itemsMax`. Memory does not grow with the number of subscribers.
- */
-export async function planInvoiceRun(
-  db: Db,
-  asOf: Day,
-  options: { itemsMax?: number } = {},
-): Promise<InvoiceRunPlan> {
-  const itemsMax = options.itemsMax ?? 100;
-  const rates = await readTaxRates(db);
-  const sound: PlannedSubscription[] = [];
-  const broken: PlannedSubscription[] = [];
-  const sums = { subscriptionCount: 0, invoiceCount: 0, brokenCount: 0, netMinor: 0n, taxMinor: 0n };
-  for await (const page of duePages(db, asOf)) {
-    const facts = await dueFacts(
-      db,
-      asOf,
-      page.map((one) => one.id),
-    );
-    for (const due of facts) {
-      const planned = planOne(due, decideInvoices(due, rates, { asOf, countMax: catchUpMax }));
-      const list = planned.problem === null ? sound : broken;
-      if (list.length < itemsMax) list.push(planned);
-      sums.subscriptionCount += 1;
-      sums.brokenCount += planned.problem === null ? 0 : 1;
-      sums.invoiceCount += planned.invoices.length;
-      for (const invoice of planned.invoices) {
-        sums.netMinor += invoice.netMinor;
-        sums.taxMinor += invoice.taxMinor;
-      }
-    }
-  }
-  const items = [...broken, ...sound].slice(0, itemsMax);
-  return { asOf, ...sums, totalMinor: sums.netMinor + sums.taxMinor, items };
-}
-
-function planOne(due: DueSubscription, decision: ReturnType<typeof decideInvoices>): PlannedSubscription {
-  return {
-    subscriptionId: due.id,
-    subscriberId: due.subscriberId,
-    subscriberName: due.subscriberName,
-    packageName: due.packageName,
-    invoices: decision.ok ? decision.invoices : [],
-    problem: decision.ok ? null : decision.problem,
-  };
-}
-
-type DueKey = { id: SubscriptionId; subscriberId: SubscriberId };
-
-async function* duePages(db: Db, asOf: Day): AsyncGenerator<DueKey[]> {
-  let afterId: SubscriptionId | null = null;
-  for (;;) {
-    const page: DueKey[] = await duePage(db, { asOf, afterId, limit: batchSize });
-    if (page.length > 0) yield page;
-    if (page.length < batchSize) return;
-    afterId = page.at(-1)?.id ?? null;
-  }
-}
 
 export interface InvoiceRunInput {
   /** Issues what is due as of this day, dated this day; not later than today. */
@@ -168,20 +83,31 @@ export async function beginInvoiceRun(ctx: CommandContext, input: { asOf: Day })
   return { ...(await startRun(ctx, input.asOf, stillDue, started)), stillDue };
 }
 
-/** Issues what a begun run has before it, and finishes it unless the signal stops it. */
+/**
+ * Issues what a begun run has before it, and finishes it unless the signal stops it. Where another process is at the same
+ * run, it waits for that one's end.
+ */
 export async function goOnWithInvoiceRun(
   ctx: CommandContext,
   run: BegunInvoiceRun,
   how: Pick<InvoiceRunInput, 'progress' | 'signal'> = {},
 ): Promise<InvoiceRunResult> {
-  let done = 0;
-  for await (const page of duePages(ctx.db, run.asOf)) {
-    if (how.signal?.aborted === true) break;
-    await applyPage(ctx, run, page);
-    done += page.length;
-    how.progress?.({ done, total: Math.max(run.stillDue, done) });
-  }
-  if (how.signal?.aborted !== true) await endRun(ctx, run.id);
+  const isStopped = () => how.signal?.aborted === true;
+  const isFinished = async () => (await readInvoiceRun(ctx.db, run.id))?.isFinished === true;
+  const turn = {
+    run: { kind: 'invoice', id: run.id },
+    isOver: async () => isStopped() || (await isFinished()),
+  } as const;
+  await inTurn(ctx, turn, async () => {
+    let done = 0;
+    for await (const page of duePages(ctx.db, run.asOf)) {
+      if (isStopped()) return;
+      await applyPage(ctx, run, page);
+      done += page.length;
+      how.progress?.({ done, total: Math.max(run.stillDue, done) });
+    }
+    if (!isStopped()) await endRun(ctx, run.id);
+  });
   const after = (await readInvoiceRun(ctx.db, run.id)) ?? run;
   return { ...after, isResumed: run.isResumed, stillDueCount: await countDue(ctx.db, run.asOf) };
 }
@@ -209,7 +135,7 @@ async function startRun(
 async function endRun(ctx: CommandContext, id: InvoiceRunId): Promise<void> {
   const at = ctx.clock.now();
   await inTransaction(ctx.db, async (trx) => {
-    await finishInvoiceRun(trx, id, at);
+    if (!(await finishInvoiceRun(trx, id, at))) return;
     const run = await readInvoiceRun(trx, id);
     await recordActivity(trx, {
       at,
@@ -263,7 +189,7 @@ async function issueOrIsolate(
   batch: readonly DueKey[],
 ): Promise<{ key: DueKey; error: unknown }[]> {
   try {
-    await issueBatch(ctx, run, batch);
+    await inHalves(batch, (part) => issueBatch(ctx, run, part));
     return [];
   } catch (error) {
     if (isPassing(error)) throw error;
@@ -278,33 +204,37 @@ async function issueOrIsolate(
 
 async function issueBatch(ctx: CommandContext, run: InvoiceRun, batch: readonly DueKey[]): Promise<void> {
   const call = newCall(ctx);
-  const closed = await inTransaction(ctx.db, async (trx) => {
-    const subscriberIds = [...new Set(batch.map((one) => one.subscriberId))];
-    await lockSubscribers(trx, subscriberIds);
-    const due = await dueFacts(
-      trx,
-      run.asOf,
-      batch.map((one) => one.id),
-    );
-    if (due.length === 0) return [];
-    const money = await readMoneyDay(trx, ctx, call);
-    const invoices = await decideBatch(trx, run, due, call);
-    const ids = await insertInvoices(trx, invoices, {
-      series: money.settings.invoiceSeries,
-      zone: money.settings.zone,
-      money: money.posting.money,
-      runId: run.id,
-    });
-    await postEntries(trx, entriesOf(invoices, ids), money.posting);
-    const suspensions = await payFromWallets(trx, ctx, run, invoices, money);
-    await addToInvoiceRun(trx, run.id, {
-      done: due.length,
-      issued: invoices.length,
-      totalMinor: invoices.reduce((sum, invoice) => sum + invoice.draft.totalMinor, 0n),
-    });
-    await giveNumbers(trx, 'invoice', money.settings.invoiceSeries, ids);
-    return suspensions;
-  });
+  const closed = await inTransaction(
+    ctx.db,
+    async (trx) => {
+      const subscriberIds = [...new Set(batch.map((one) => one.subscriberId))];
+      await lockSubscribers(trx, subscriberIds);
+      const due = await dueFacts(
+        trx,
+        run.asOf,
+        batch.map((one) => one.id),
+      );
+      if (due.length === 0) return [];
+      const money = await readMoneyDay(trx, ctx, call);
+      const invoices = await decideBatch(trx, run, due, call);
+      const ids = await insertInvoices(trx, invoices, {
+        series: money.settings.invoiceSeries,
+        zone: money.settings.zone,
+        money: money.posting.money,
+        runId: run.id,
+      });
+      await postEntries(trx, entriesOf(invoices, ids), money.posting);
+      const suspensions = await payFromWallets(trx, ctx, run, invoices, money);
+      await addToInvoiceRun(trx, run.id, {
+        done: due.length,
+        issued: invoices.length,
+        totalMinor: invoices.reduce((sum, invoice) => sum + invoice.draft.totalMinor, 0n),
+      });
+      await giveNumbers(trx, 'invoice', money.settings.invoiceSeries, ids);
+      return suspensions;
+    },
+    patienceWith(batch),
+  );
   if (closed.length > 0) ctx.wake('worker');
 }
 

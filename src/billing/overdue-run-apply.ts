@@ -1,6 +1,6 @@
 import type { CommandContext } from '../command.ts';
 import { recordActivity } from '../db/activity.ts';
-import { inTransaction, type Trx } from '../db/knex.ts';
+import { inTransaction, isConflict, type Trx } from '../db/knex.ts';
 import { debtsOf, overdueFactsOf } from '../db/overdue-facts.ts';
 import {
   type ActionRow,
@@ -24,6 +24,8 @@ import type { OverdueRunId, SubscriberId, SubscriptionId } from '../domain/ids.t
 import { decideOverdue, type LeaveWhy, type OverdueDecision, type ParkWhy } from '../domain/overdue.ts';
 import { AppError, notFound } from '../errors.ts';
 import { describeError } from '../log.ts';
+import { isAboutSomebody, reasonOf } from './run-faults.ts';
+import { inTurn, patienceWith } from './run-turns.ts';
 
 export type ActionCounts = Readonly<Record<ActionState, number>>;
 
@@ -55,7 +57,7 @@ export function correlationOf(runId: OverdueRunId): string {
  * Suspends what the run planned, at most 500 subscribers a transaction. Each subscriber is decided again from fresh
  * facts under the lock that payments take too, so a payment in the middle of a run wins. Killed at any point and called
  * again, or called twice at once, it ends in the same state: a batch moves its actions out of `planned` in the same
- * transaction that opens the suspensions.
+ * transaction that opens the suspensions. Where another process is at the run, this waits for its end.
  */
 export async function applyOverdueRun(
   ctx: CommandContext,
@@ -67,8 +69,27 @@ export async function applyOverdueRun(
 ): Promise<ApplyResult> {
   const refused = await beginOverdueRun(ctx, input);
   if (refused !== null) return refused;
+  const turn = {
+    run: { kind: 'overdue', id: input.runId },
+    isOver: async () => (await runOf(ctx, input.runId)).state !== 'applying',
+    whileWaiting: async () =>
+      input.progress?.(progressOf(input.runId, await countActions(ctx.db, input.runId))),
+  } as const;
+  const outcome = await inTurn(ctx, turn, () => applyBatches(ctx, input));
+  if (outcome?.ok === false) return outcome;
+  await finish(ctx, input.runId);
   const run = await runOf(ctx, input.runId);
-  let counts = await countActions(ctx.db, run.id);
+  // While it waited for the process that was at it, the run was taken back.
+  if (outcome === undefined && run.state !== 'applied') return { ok: false, reason: 'stopped', run };
+  return { ok: true, run, counts: await countActions(ctx.db, run.id) };
+}
+
+type Applying = Parameters<typeof applyOverdueRun>[1];
+type Stopped = Extract<ApplyResult, { ok: false }>;
+
+async function applyBatches(ctx: CommandContext, input: Applying): Promise<{ ok: true } | Stopped> {
+  const run = await runOf(ctx, input.runId);
+  const counts = await countActions(ctx.db, run.id);
   let after: SubscriberId | null = null;
   while (run.state === 'applying') {
     const limit = Math.min(input.batchSize ?? 500, 500);
@@ -85,12 +106,11 @@ export async function applyOverdueRun(
     ctx.wake('worker');
     const settled = outcome.applied + outcome.changed + outcome.parked;
     // Fewer than there are subscribers: another worker, or this one in a transaction whose answer was lost.
-    if (settled < subscriberIds.length) counts = await countActions(ctx.db, run.id);
+    if (settled < subscriberIds.length) Object.assign(counts, await countActions(ctx.db, run.id));
     else addUp(counts, outcome);
     await input.progress?.(progressOf(run.id, counts));
   }
-  await finish(ctx, run.id);
-  return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
+  return { ok: true };
 }
 
 function addUp(
@@ -188,9 +208,12 @@ async function applyOrHalve(
   attempts = 6,
 ): Promise<Outcome> {
   try {
-    return await inTransaction(ctx.db, (trx) => applyBatch(ctx, trx, run, subscriberIds), { attempts });
+    const patience = { attempts, ...patienceWith(subscriberIds) };
+    return await inTransaction(ctx.db, (trx) => applyBatch(ctx, trx, run, subscriberIds), patience);
   } catch (error) {
     if (!isAboutSomebody(error)) throw error;
+    // A batch is halved over conflicts too, but one by itself is not broken for having lost to others.
+    if (isConflict(error) && subscriberIds.length === 1) throw error;
     ctx.log.warn('overdue batch failed', {
       runId: run.id,
       subscribers: subscriberIds.length,
@@ -212,19 +235,6 @@ async function applyOrHalve(
     changed: first.changed + second.changed,
     parked: first.parked + second.parked,
   };
-}
-
-/**
- * Whether halving can help: a rule of ours or of a table that some subscriber's data breaks (SQLSTATE classes 22, 23
- * and 45), or a row that somebody else holds for longer than we wait. A database that is gone, full, read-only or out
- * of connections is nobody's fault: parking people for it would leave thousands for a person to sort out.
- */
-function isAboutSomebody(error: unknown): boolean {
-  if (error instanceof AppError || error instanceof RangeError || error instanceof TypeError) return true;
-  if (!(error instanceof Error)) return false;
-  const { errno, sqlState } = error as { errno?: number; sqlState?: string };
-  if (errno === 1205 || errno === 1213 || errno === 1020) return true;
-  return sqlState !== undefined && ['22', '23', '45'].includes(sqlState.slice(0, 2));
 }
 
 async function applyBatch(
@@ -340,12 +350,6 @@ async function park(
     subscriptionIds.map((subscriptionId) => ({ subscriptionId, reason })),
     { kind: 'overdue', id: runId, at },
   );
-}
-
-/** Never a driver's message: it holds the statement with its values. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AppError) return error.message.slice(0, 190);
-  return describeError(error).message.slice(0, 190);
 }
 
 /** Done when no action is left planned; a second worker may be settling the last batch, and then finishes itself. */

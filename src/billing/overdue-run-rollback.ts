@@ -21,6 +21,7 @@ import type { OverdueRunId, SubscriberId } from '../domain/ids.ts';
 import { notFound } from '../errors.ts';
 import { line, parseInput } from '../input.ts';
 import { type ActionCounts, correlationOf } from './overdue-run-apply.ts';
+import { inHalves, inTurn, patienceWith } from './run-turns.ts';
 
 export type RollbackResult =
   | { readonly ok: true; readonly run: OverdueRun; readonly counts: ActionCounts }
@@ -53,6 +54,25 @@ export async function rollbackRun(
   const begun = await beginRollback(ctx, { runId: wanted.runId, note: wanted.note });
   if (!begun.ok) return begun;
   const { run } = begun;
+  const progressNow = async () => {
+    const { rolled_back: rolledBack, kept } = await countActions(ctx.db, run.id);
+    await wanted.progress?.({ runId: run.id, rolledBack, kept });
+  };
+  const turn = {
+    run: { kind: 'overdue', id: run.id },
+    isOver: async () => (await runOf(ctx, run.id)).state !== 'rolling_back',
+    whileWaiting: progressNow,
+  } as const;
+  await inTurn(ctx, turn, () => rollBackBatches(ctx, run, wanted));
+  await finish(ctx, run.id);
+  return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
+}
+
+async function rollBackBatches(
+  ctx: CommandContext,
+  run: OverdueRun,
+  wanted: Pick<z.output<typeof schema>, 'batchSize' | 'progress'>,
+): Promise<void> {
   let after: SubscriberId | null = null;
   const counts = await countActions(ctx.db, run.id);
   while (run.state === 'rolling_back') {
@@ -60,14 +80,16 @@ export async function rollbackRun(
     const subscriberIds = await nextSubscribers(ctx.db, run.id, ['applied', 'planned'], page);
     after = subscriberIds.at(-1) ?? null;
     if (after === null) break;
-    const done = await inTransaction(ctx.db, (trx) => rollBackBatch(ctx, trx, run, subscriberIds));
+    const parts = await inHalves(subscriberIds, (part) =>
+      inTransaction(ctx.db, (trx) => rollBackBatch(ctx, trx, run, part), patienceWith(part)),
+    );
     ctx.wake('worker');
-    counts.rolled_back += done.rolledBack;
-    counts.kept += done.kept;
+    for (const part of parts) {
+      counts.rolled_back += part.rolledBack;
+      counts.kept += part.kept;
+    }
     await wanted.progress?.({ runId: run.id, rolledBack: counts.rolled_back, kept: counts.kept });
   }
-  await finish(ctx, run.id);
-  return { ok: true, run: await runOf(ctx, run.id), counts: await countActions(ctx.db, run.id) };
 }
 
 const beginSchema = schema.pick({ runId: true, note: true });

@@ -21,6 +21,7 @@ import {
   touchRun,
 } from '../db/overdue-runs.ts';
 import { parkSubscriptions } from '../db/parked.ts';
+import { isRunLeased } from '../db/run-leases.ts';
 import { readSettings } from '../db/settings.ts';
 import { lockSubscribers } from '../db/subscriber-lock.ts';
 import { type Day, dayIn } from '../domain/day.ts';
@@ -340,10 +341,12 @@ const planningMs = 120_000;
 
 /** Goes on with runs whose process was killed while it planned them, applied them or rolled them back. */
 export async function resumeOverdueRuns(ctx: CommandContext): Promise<OverdueRunId[]> {
-  const interrupted = (await runsIn(ctx.db, ['planning', 'applying', 'rolling_back'])).filter(
-    (run) => run.state !== 'planning' || isPlanLeft(run, ctx.clock.now()),
-  );
-  for (const run of interrupted) {
+  const interrupted: OverdueRun[] = [];
+  for (const run of await runsIn(ctx.db, ['planning', 'applying', 'rolling_back'])) {
+    if (run.state === 'planning' && !isPlanLeft(run, ctx.clock.now())) continue;
+    // Some process is at it: nothing was interrupted.
+    if (await isRunLeased(ctx.db, { kind: 'overdue', id: run.id })) continue;
+    interrupted.push(run);
     if (run.state === 'planning') await planOpenRun(ctx, run.id);
     else if (run.state === 'applying') await applyOverdueRun(ctx, { runId: run.id });
     else await rollbackRun(ctx, { runId: run.id, note: run.rollbackNote ?? 'resumed' });

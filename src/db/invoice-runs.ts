@@ -5,6 +5,7 @@ import type { BillingFacts } from '../domain/invoice.ts';
 import type { Minor } from '../domain/money.ts';
 import type { TaxRate } from '../domain/tax.ts';
 import { type Db, sqlInstant, type Trx } from './knex.ts';
+import { holdRule } from './rules.ts';
 import { parkSubscriptions } from './parked.ts';
 import { updateEach } from './update-each.ts';
 
@@ -145,6 +146,7 @@ export async function openInvoiceRun(
   trx: Trx,
   run: { asOf: Day; actor: string; at: Date; dueCount: number },
 ): Promise<InvoiceRun & { readonly isResumed: boolean }> {
+  await holdRule(trx, 'invoice_run');
   const unfinished = await trx('invoice_run')
     .where({ as_of: run.asOf })
     .whereNull('finished_at')
@@ -182,11 +184,13 @@ export async function addToInvoiceRun(
   );
 }
 
-export async function finishInvoiceRun(db: Db, id: InvoiceRunId, at: Date): Promise<void> {
-  await db('invoice_run')
+/** False where it was finished before. */
+export async function finishInvoiceRun(db: Db, id: InvoiceRunId, at: Date): Promise<boolean> {
+  const finished = await db('invoice_run')
     .where({ id })
     .whereNull('finished_at')
     .update({ finished_at: sqlInstant(at) });
+  return finished === 1;
 }
 
 export async function readInvoiceRun(db: Db, id: InvoiceRunId): Promise<InvoiceRun | undefined> {

@@ -91,13 +91,13 @@ const passingCodes = new Set([
 export async function inTransaction<T>(
   db: Knex,
   work: (trx: Trx) => Promise<T>,
-  options: { attempts?: number } = {},
+  options: { attempts?: number; conflicts?: number } = {},
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await db.transaction(work);
     } catch (error) {
-      const attempts = options.attempts ?? (isConflict(error) ? 12 : 6);
+      const attempts = isConflict(error) ? (options.conflicts ?? 12) : (options.attempts ?? 6);
       if (attempt >= attempts || !isPassing(error)) throw error;
       await wait(Math.random() * Math.min(20 * 2 ** attempt, 1000));
     }
@@ -108,7 +108,7 @@ export async function inTransaction<T>(
  * Somebody else's transaction came first, which says nothing against this one: more patience than with a database that is
  * away, because on Galera everybody who meets at one row loses to all the others in turn.
  */
-function isConflict(error: unknown): boolean {
+export function isConflict(error: unknown): boolean {
   const { errno, code } = error as { errno?: number; code?: string };
   return errno === 1213 || code === 'ER_LOCK_DEADLOCK';
 }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { applyInvoiceRun, planInvoiceRun } from '../../src/billing/invoice-run.ts';
+import { applyInvoiceRun } from '../../src/billing/invoice-run.ts';
+import { planInvoiceRun } from '../../src/billing/invoice-run-plan.ts';
 import { recordPayment } from '../../src/billing/payments.ts';
 import { parkedForInvoicing } from '../../src/db/invoice-runs.ts';
 import { openDb } from '../../src/db/knex.ts';

@@ -18,6 +18,7 @@ import { decide } from '../reconcile/session-support.ts';
 import { aLogin, aRouter, testContext, type TestContext } from '../support/builders.ts';
 import { type GaleraFixture, galeraFixture } from '../support/galera.ts';
 import { manyDebtors } from '../support/overdue.ts';
+import { runsOnACluster } from './cluster-runs.ts';
 
 /** What keeps two nodes of a cluster apart is not what keeps two connections to one server apart: no lock is shared. */
 describe('on a Galera cluster', function () {
@@ -212,6 +213,8 @@ describe('on a Galera cluster', function () {
       expect(await galera.on(2)('payment').pluck('reference')).to.deep.equal(['the same']);
     });
   });
+
+  describe('runs and rules', () => runsOnACluster(() => ({ galera, ctx })));
 
   describe('a node that fails', () => {
     it('a node that is cut off, refuses what it is asked, and whoever has the others on the list goes on there', async () => {

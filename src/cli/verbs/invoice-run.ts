@@ -1,4 +1,5 @@
-import { applyInvoiceRun, planInvoiceRun } from '../../billing/invoice-run.ts';
+import { applyInvoiceRun } from '../../billing/invoice-run.ts';
+import { planInvoiceRun } from '../../billing/invoice-run-plan.ts';
 import { dayIn } from '../../domain/day.ts';
 import { count, money } from '../format.ts';
 import { table } from '../output.ts';
