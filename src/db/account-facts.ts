@@ -31,8 +31,10 @@ export async function loginFacts(db: Db, loginIds: readonly LoginId[]): Promise<
   const readRate = rateReader();
   for (const chunk of chunksOf(loginIds, 500)) {
     const rows = await factRows(db, chunk);
-    const suspensions = await openSuspensionRows(db, [...new Set(rows.map((row) => row.subscription_id))]);
-    const packages = await packageRows(db, [...new Set(rows.map((row) => row.package_id))]);
+    const [suspensions, packages] = await Promise.all([
+      openSuspensionRows(db, [...new Set(rows.map((row) => row.subscription_id))]),
+      packageRows(db, [...new Set(rows.map((row) => row.package_id))]),
+    ]);
     for (const row of rows) {
       const offer = packages.get(row.package_id);
       if (offer === undefined) continue;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
-import { chunksOf, type Db, inTransaction, repeatStatement, type Trx } from './knex.ts';
+import { chunksOf, type Db, inTransaction, repeatStatement } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
 import { type ReconcileKind, randomVersion, reconcileKinds, urgentFrom } from './reconcile-requests.ts';
 
@@ -35,10 +35,12 @@ export async function claim(
   if (options.routerId !== undefined && breaker.open.length > 0) return [];
   const limit = breaker.isProbe ? Math.min(options.limit, 1) : options.limit;
   const only = options.which === 'urgent' ? await urgentIds(db, kind, limit) : undefined;
-  if (only?.length === 0) return [];
+  const which = { ...options, limit, passOver: breaker.open, only };
+  // Most wake-ups are for another loop or process: one statement without locks says so, and not three.
+  if (only === undefined ? !(await isAnyDue(db, kind, which)) : only.length === 0) return [];
   const token = randomBytes(16).toString('hex');
   return inTransaction(db, async (trx) => {
-    const rows = await dueRows(trx, kind, { ...options, limit, passOver: breaker.open, only });
+    const rows = await dueRows(trx, kind, which).forUpdate().skipLocked();
     if (rows.length === 0) return [];
     // Conditional although the rows are locked: on Galera the other claimer's lock is not seen, only its write.
     await trx('reconcile_queue')
@@ -95,38 +97,38 @@ function urgentIds(db: Db, kind: ReconcileKind, limit: number): Promise<string[]
     .pluck('id');
 }
 
-function dueRows(
-  trx: Trx,
-  kind: ReconcileKind,
-  options: {
-    limit: number;
-    routerId?: string;
-    which?: 'urgent' | 'bulk';
-    passOver: readonly string[];
-    only: readonly string[] | undefined;
-  },
-): Promise<QueueRow[]> {
+interface DueWhich {
+  limit: number;
+  routerId?: string;
+  which?: 'urgent' | 'bulk';
+  passOver: readonly string[];
+  only: readonly string[] | undefined;
+}
+
+async function isAnyDue(db: Db, kind: ReconcileKind, which: DueWhich): Promise<boolean> {
+  return (await dueRows(db, kind, { ...which, limit: 1 })).length > 0;
+}
+
+function dueRows(db: Db, kind: ReconcileKind, options: DueWhich): Knex.QueryBuilder<QueueRow, QueueRow[]> {
   const table = options.only === undefined ? 'reconcile_queue' : 'reconcile_queue FORCE INDEX (PRIMARY)';
-  const query = trx
-    .from(trx.raw(table))
+  const query = db
+    .from(db.raw(table))
     .select<QueueRow[]>('id', 'kind', 'key', 'version', 'priority', 'attempts', 'router_id', 'requested_by')
     .where({ kind, is_parked: false })
-    .andWhere('not_before', '<=', databaseNow(trx))
-    .andWhere((free) => isFree(trx, free))
+    .andWhere('not_before', '<=', databaseNow(db))
+    .andWhere((free) => isFree(db, free))
     .orderBy([
       { column: 'priority', order: 'desc' },
       { column: 'not_before', order: 'asc' },
     ])
-    .limit(options.limit)
-    .forUpdate()
-    .skipLocked();
+    .limit(options.limit);
   if (options.routerId !== undefined) void query.andWhere({ router_id: options.routerId });
   if (options.only !== undefined) void query.whereIn('id', [...options.only]);
   if (options.which === 'bulk') void query.andWhere('priority', '<', urgentFrom);
   if (options.passOver.length > 0) {
     void query.andWhere((sub) => sub.whereNull('router_id').orWhereNotIn('router_id', [...options.passOver]));
   }
-  return query;
+  return query as unknown as Knex.QueryBuilder<QueueRow, QueueRow[]>;
 }
 
 function isFree(db: Db, query: Knex.QueryBuilder): void {

@@ -12,6 +12,9 @@ export interface WorkerDeps extends LoginReconcileDeps {
 export interface WorkerOptions {
   /** Keys of one look. At most 500. */
   batch?: number;
+  /** Logins of a bulk look while people wait for logins, which they do for `rushMs` after one of them did. */
+  smallBatch?: number;
+  rushMs?: number;
   /** Looks at logins that go on at the same time: while one waits for the database, another is computed. */
   loginLooks?: number;
   /** Renewed three times in it while a look goes on; what a worker that died had claimed waits no longer than this. */
@@ -31,6 +34,8 @@ export interface Worker {
 
 const defaults: Required<WorkerOptions> = {
   batch: 500,
+  smallBatch: 100,
+  rushMs: 1000,
   loginLooks: 2,
   leaseMs: 6000,
   pollMs: 1000,
@@ -39,30 +44,35 @@ const defaults: Required<WorkerOptions> = {
 
 /**
  * Looks at login, many-logins and router keys until it is stopped. Each kind has loops of its own, so that a slow router never delays a
- * login, and so have logins that a person waits for, so that no payment stands behind a batch of a run. Several workers
+ * login, and so have logins that a person waits for, so that no payment stands behind a batch of a run. While payments
+ * come, batches are small: what a payment needs is computed between them, and by the database too. Several workers
  * may run, on several hosts: the queue hands out disjoint batches.
  */
 export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Worker {
   const settled = { ...defaults, ...options };
   const { reconcileRouters } = deps;
-  const bulk = Array.from({ length: settled.loginLooks }, () => 'bulk' as const);
-  const loops = (['urgent', ...bulk] as const).map((which) =>
-    startLoop(deps, 'login', (claims) => reconcileLogins(deps, claims), { ...settled, which }),
-  );
+  let rushAt = -Infinity;
+  const lookUrgent: Look = (claims) => {
+    rushAt = performance.now();
+    return reconcileLogins(deps, claims);
+  };
+  const lookBulk: Look = (claims) => reconcileLogins(deps, claims);
+  const bulkSize = () => (performance.now() - rushAt < settled.rushMs ? settled.smallBatch : settled.batch);
+  const most = () => settled.batch;
+  const loops = [startLoop(deps, 'login', lookUrgent, { ...settled, which: 'urgent', most })];
+  for (let n = 0; n < settled.loginLooks; n++) {
+    loops.push(startLoop(deps, 'login', lookBulk, { ...settled, which: 'bulk', most: bulkSize }));
+  }
   const wake = () => {
     for (const loop of loops) loop.wake();
   };
-  loops.push(
-    startLoop(
-      deps,
-      'many_logins',
-      (claims, isStopping) =>
-        askForManyLogins(deps, claims, { leaseMs: settled.leaseMs, isStopping, onChunk: wake }),
-      // One at a time: other workers may take the others.
-      { ...settled, batch: 1 },
-    ),
-  );
-  if (reconcileRouters !== undefined) loops.push(startLoop(deps, 'router', reconcileRouters, settled));
+  const askForMany: Look = (claims, isStopping) =>
+    askForManyLogins(deps, claims, { leaseMs: settled.leaseMs, isStopping, onChunk: wake });
+  // One wish at a time: other workers may take the others.
+  loops.push(startLoop(deps, 'many_logins', askForMany, { ...settled, most: () => 1 }));
+  if (reconcileRouters !== undefined) {
+    loops.push(startLoop(deps, 'router', reconcileRouters, { ...settled, most }));
+  }
   return {
     wake,
     async stop() {
@@ -73,7 +83,7 @@ export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Work
 
 type Look = (claims: readonly Claim[], isStopping: () => boolean) => Promise<unknown>;
 
-type LoopOptions = Required<WorkerOptions> & { which?: 'urgent' | 'bulk' };
+type LoopOptions = Required<WorkerOptions> & { which?: 'urgent' | 'bulk'; most: () => number };
 
 function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: LoopOptions): Worker {
   const nap = createNap();
@@ -109,7 +119,7 @@ async function lookOnce(
   try {
     const { which } = options;
     claims = await claim(deps.db, kind, {
-      limit: options.batch,
+      limit: options.most(),
       leaseMs: options.leaseMs,
       ...(which === undefined ? {} : { which }),
     });

@@ -9,7 +9,7 @@ import { startWorker, type Worker, type WorkerDeps, type WorkerOptions } from '.
 import { sweepAllLogins, sweepDueReviews } from '../../src/reconcile/sweep.ts';
 import { aLogin, aSubscription, type TestContext, testContext } from '../support/builders.ts';
 import { type TestDb, testDb } from '../support/db.ts';
-import { manyLogins, requestLogins, rowsOf } from './login-support.ts';
+import { countStatements, manyLogins, requestLogins, rowsOf } from './login-support.ts';
 
 describe('reconcile/worker and reconcile/sweep', () => {
   let test: TestDb;
@@ -87,6 +87,27 @@ describe('reconcile/worker and reconcile/sweep', () => {
       await trx.rollback();
       await untilDone();
       expect(await hasRows(bulk)).to.equal(true);
+    });
+
+    it('startWorker, while people wait for logins, takes small batches of a run, and large ones otherwise', async () => {
+      const sizesOf = async (rushMs: number) => {
+        const worker = start({ rushMs });
+        await requestLogins(db, [(await aLogin(db)).id], { priority: 'payment', requestedBy: 'payment' });
+        worker.wake();
+        await untilDone();
+        const seen = countStatements(db);
+        await requestLogins(db, await manyLogins(db, 250, `rush${rushMs}`), {
+          priority: 'run',
+          requestedBy: 'run',
+        });
+        worker.wake();
+        await untilDone();
+        await worker.stop();
+        const claims = seen().filter((sql) => sql.startsWith('update `reconcile_queue` set `claim_token`'));
+        return claims.map((sql) => /`id` in \(([^)]*)\)/.exec(sql)?.[1]?.split(',').length ?? 0);
+      };
+      expect(Math.max(...(await sizesOf(60_000)))).to.equal(100);
+      expect(Math.max(...(await sizesOf(0)))).to.equal(250);
     });
 
     it('startWorker, several at once, share the keys and end all of them', async function () {
