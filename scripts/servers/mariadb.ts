@@ -162,6 +162,8 @@ function writeConfig(
     'innodb_buffer_pool_size=512M',
     'innodb_log_file_size=256M',
     'max_connections=300',
+    // As Galera has it: INSERT .. SELECT does not keep everybody else's INSERT waiting until its end.
+    'innodb_autoinc_lock_mode=2',
     `innodb_flush_log_at_trx_commit=${options.isDurable === false ? 2 : 1}`,
     ...(options.extra ?? []),
   ];

@@ -62,16 +62,60 @@ export async function saveDecisions(trx: Trx, decided: readonly Decided[], at: D
     });
     if (changed.length === 0) continue;
     count += changed.length;
-    await putRows(
-      trx,
-      changed.map(({ row }) => row),
-    );
+    await putRows(trx, await changeTogether(trx, changed));
     const history = changed.filter(
       ({ row, before }) => row.generation !== before?.generation || row.reason !== before.reason,
     );
     await appendHistory(trx, history);
   }
   return count;
+}
+
+interface Changed {
+  readonly row: DecisionRow;
+  readonly before: StoredRow | undefined;
+}
+
+/** From so many logins on, one statement for what they have in common is cheaper than a row of values for each. */
+const togetherFrom = 30;
+
+/** A run decides the same for many: that is told once, with their ids. Gives the rows that are left to be put singly. */
+async function changeTogether(trx: Trx, changed: readonly Changed[]): Promise<DecisionRow[]> {
+  const groups = new Map<string, DecisionRow[]>();
+  const singly: DecisionRow[] = [];
+  for (const { row, before } of changed) {
+    if (before === undefined) {
+      singly.push(row);
+      continue;
+    }
+    const rise = BigInt(row.generation) - BigInt(before.generation);
+    const text = JSON.stringify([rise.toString(), ...sharedColumns.map((name) => row[name])]);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, [row]);
+    else group.push(row);
+  }
+  for (const [text, rows] of groups) {
+    const [rise, ...values] = JSON.parse(text) as [string, ...(string | null)[]];
+    const isChanged = rows.length >= togetherFrom && (await changeAlike(trx, rows, BigInt(rise), values));
+    if (!isChanged) singly.push(...rows);
+  }
+  return singly;
+}
+
+/** False where a row that was read a moment ago is gone: it has to be put back. */
+async function changeAlike(
+  trx: Trx,
+  rows: readonly DecisionRow[],
+  rise: bigint,
+  values: readonly (string | null)[],
+): Promise<boolean> {
+  const [result] = (await trx.raw(
+    `UPDATE access_decision FORCE INDEX (PRIMARY) SET generation = generation + ${rise},
+       ${sharedColumns.map((name) => `${name} = ?`).join(', ')}
+     WHERE login_id IN (${rows.map(() => '?').join(', ')})`,
+    [...values, ...rows.map((row) => row.login_id)],
+  )) as unknown as [{ affectedRows: number }];
+  return result.affectedRows === rows.length;
 }
 
 type StoredRow = Omit<DecisionRow, 'decided_at' | 'requested_by'>;
@@ -87,6 +131,7 @@ async function storedRows(trx: Trx, loginIds: readonly LoginId[]): Promise<Map<L
 }
 
 async function putRows(trx: Trx, rows: readonly DecisionRow[]): Promise<void> {
+  if (rows.length === 0) return;
   await trx.raw(
     `INSERT INTO access_decision (${decisionColumns.join(', ')})
      VALUES ${rows.map(() => `(${decisionColumns.map(() => '?').join(', ')})`).join(', ')}
@@ -98,13 +143,12 @@ async function putRows(trx: Trx, rows: readonly DecisionRow[]): Promise<void> {
   );
 }
 
-const decisionColumns = [
-  'login_id',
+/** All that says nothing about which login it is. */
+const sharedColumns = [
   'access',
   'reason',
   'rate_limit',
   'review_at',
-  'generation',
   'access_fingerprint',
   'redial_fingerprint',
   'coa_attributes',
@@ -112,10 +156,9 @@ const decisionColumns = [
   'requested_by',
 ] as const;
 
-async function appendHistory(
-  trx: Trx,
-  changed: readonly { row: DecisionRow; before: StoredRow | undefined }[],
-): Promise<void> {
+const decisionColumns = ['login_id', 'generation', ...sharedColumns] as const;
+
+async function appendHistory(trx: Trx, changed: readonly Changed[]): Promise<void> {
   if (changed.length === 0) return;
   await trx.raw(
     `INSERT INTO access_change (login_id, at, from_access, to_access, reason, generation, requested_by)

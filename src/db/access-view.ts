@@ -288,7 +288,10 @@ export interface AccessChangeView {
 export async function accessChangesOf(db: Db, loginId: LoginId, limit: number): Promise<AccessChangeView[]> {
   const rows = (await accessChanges(db)
     .where('c.login_id', loginId)
-    .orderBy('c.id', 'desc')
+    .orderBy([
+      { column: 'c.at', order: 'desc' },
+      { column: 'c.id', order: 'desc' },
+    ])
     .limit(limit)) as Row[];
   return rows.map(accessChangeView);
 }

@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import { type Db, sqlInstant } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { priorities } from './reconcile-requests.ts';
+import { asNumber, priorities, randomVersion } from './reconcile-requests.ts';
 import { sessionDiffers, sessionIsEnding } from './sessions.ts';
 
 /**
@@ -81,7 +80,7 @@ export async function requestDriftedSessions(
   const [result] = (await db.raw(
     `INSERT IGNORE INTO reconcile_queue
        (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
-     SELECT 'session', a.radacctid, CAST(CONV(LEFT(MD5(CONCAT(?, a.radacctid)), 15), 16, 10) AS UNSIGNED),
+     SELECT 'session', a.radacctid, ? ^ a.radacctid,
             ?, ?, COALESCE(a.router_id, n.id), ?, ?
      FROM radacct a
      LEFT JOIN login l ON l.username = a.username
@@ -97,7 +96,7 @@ export async function requestDriftedSessions(
              AND (s.claimed_gone_at IS NULL OR a.acctupdatetime > s.claimed_gone_at)))
        AND NOT ${sessionIsEnding}
      ORDER BY a.radacctid`,
-    [randomBytes(16).toString('hex'), priorities.tail, now, requestedBy, now, range.after, range.to],
+    [asNumber(randomVersion()), priorities.tail, now, requestedBy, now, range.after, range.to],
   )) as unknown as [{ affectedRows: number }];
   return result.affectedRows;
 }

@@ -26,6 +26,11 @@ export interface RowChanges {
 
 type Table = 'radcheck' | 'radreply';
 
+/** With all but the name as one text, by which rows are compared. */
+interface TextedRow extends ActualRow {
+  readonly text: string;
+}
+
 /**
  * Brings the rows of these logins to what is desired: one SELECT for what is there, then only the differences, in
  * statements of many rows. Nothing is written where nothing differs. The only writer of radcheck and radreply.
@@ -54,28 +59,94 @@ async function alignTable(
   desired: readonly DesiredRows[],
   actual: ReadonlyMap<string, readonly string[]>,
 ): Promise<RowChanges> {
-  const wanted: ActualRow[] = [];
-  const there: ActualRow[] = [];
+  const wanted: TextedRow[] = [];
+  const there: TextedRow[] = [];
   // What is equal to the letter needs no further look, and that is most of it.
   for (const { username, check, reply } of desired) {
     const packed = actual.get(username) ?? [];
-    const same = new Set<string>();
+    const texts = new Set<string>();
     for (const row of table === 'radcheck' ? check : reply) {
       const text = pack(row);
-      if (packed.includes(text)) same.add(text);
-      else wanted.push({ username, ...row });
+      texts.add(text);
+      if (!packed.includes(text)) wanted.push({ username, ...row, text });
     }
-    for (const text of packed) if (!same.has(text)) there.push(unpack(username, text));
+    for (const text of packed) if (!texts.has(text)) there.push(unpack(username, text));
   }
-  const diff = diffByKey<ActualRow>(
+  const diff = diffByKey<TextedRow>(
     wanted,
     there,
     (row) => `${row.username}\n${row.attribute}\n${row.ordinal}`,
-    (a, b) => a.op === b.op && a.value === b.value,
+    (a, b) => a.text === b.text,
   );
-  await putRows(trx, table, [...diff.add, ...diff.change.map((change) => change.to)]);
+  const singly = await changeTogether(
+    trx,
+    table,
+    diff.change.map((change) => change.to),
+  );
+  await putRows(trx, table, [...diff.add, ...singly]);
   await removeRows(trx, table, diff.remove);
   return { added: diff.add.length, changed: diff.change.length, removed: diff.remove.length };
+}
+
+/** From so many logins on, one statement for what they have in common is cheaper than a row of values for each. */
+const togetherFrom = 30;
+
+/**
+ * Many logins that are cut off or put back together get the same values: those are told once, with the logins' names, and
+ * not for each of them. Gives the rows that nobody shares.
+ */
+async function changeTogether(trx: Trx, table: Table, rows: readonly TextedRow[]): Promise<TextedRow[]> {
+  const shares = new Map<string, number>();
+  for (const { text } of rows) shares.set(text, (shares.get(text) ?? 0) + 1);
+  const isShared = ({ ordinal, text }: TextedRow) => ordinal === 0 && (shares.get(text) ?? 0) >= togetherFrom;
+  const singly = rows.filter((row) => !isShared(row));
+  for (const group of alike(rows.filter(isShared), (row) => row.text)) {
+    const isChanged = group.length >= togetherFrom && (await changeAlike(trx, table, group));
+    if (!isChanged) for (const login of group) singly.push(...login.rows);
+  }
+  return singly;
+}
+
+interface RowsOf {
+  readonly username: string;
+  readonly rows: TextedRow[];
+}
+
+/** Logins of whose rows the texts agree, in groups; in the order of their names. */
+function alike(rows: readonly TextedRow[], textOf: (row: TextedRow) => string): RowsOf[][] {
+  const logins = new Map<string, RowsOf>();
+  for (const row of [...rows].sort(inKeyOrder)) {
+    const login = logins.get(row.username);
+    if (login === undefined) logins.set(row.username, { username: row.username, rows: [row] });
+    else login.rows.push(row);
+  }
+  const groups = new Map<string, RowsOf[]>();
+  for (const login of logins.values()) {
+    const text = login.rows.map(textOf).join(betweenRows);
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, [login]);
+    else group.push(login);
+  }
+  return [...groups.values()];
+}
+
+/** False where a row that was read a moment ago is gone: somebody removed it by hand, and it has to be put back. */
+async function changeAlike(trx: Trx, table: Table, group: readonly RowsOf[]): Promise<boolean> {
+  const rows = group[0]?.rows ?? [];
+  const cases = (column: 'op' | 'value') =>
+    `CASE attribute ${rows.map(() => 'WHEN ? THEN ?').join(' ')} ELSE ${column} END`;
+  const [result] = (await trx.raw(
+    `UPDATE ${table} FORCE INDEX (PRIMARY) SET op = ${cases('op')}, value = ${cases('value')}
+     WHERE attribute IN (${marks(rows.length)}) AND ordinal = 0 AND username IN (${marks(group.length)})`,
+    [
+      ...rows.flatMap((row) => [row.attribute, row.op]),
+      ...rows.flatMap((row) => [row.attribute, row.value]),
+      ...rows.map((row) => row.attribute),
+      ...group.map((login) => login.username),
+    ],
+  )) as unknown as [{ affectedRows: number }];
+  // The driver counts rows that were found, also where they had the value already.
+  return result.affectedRows === rows.length * group.length;
 }
 
 async function putRows(trx: Trx, table: Table, rows: readonly ActualRow[]): Promise<void> {
@@ -89,21 +160,20 @@ async function putRows(trx: Trx, table: Table, rows: readonly ActualRow[]): Prom
   }
 }
 
-/** Those of one attribute together: each is then one look into the primary key. */
-async function removeRows(trx: Trx, table: Table, rows: readonly ActualRow[]): Promise<void> {
-  const groups = new Map<string, ActualRow[]>();
-  for (const row of [...rows].sort(inKeyOrder)) {
-    const key = `${row.ordinal} ${row.attribute}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [row]);
-    else group.push(row);
-  }
-  for (const group of groups.values()) {
-    const [{ attribute, ordinal }] = group as [ActualRow];
-    for (const chunk of chunksOf(group, 500)) {
+/** Those of the same attributes together: each is then one look into the primary key. */
+async function removeRows(trx: Trx, table: Table, rows: readonly TextedRow[]): Promise<void> {
+  const ordinals = [...new Set(rows.map((row) => row.ordinal))];
+  for (const ordinal of ordinals) {
+    const groups = alike(
+      rows.filter((row) => row.ordinal === ordinal),
+      (row) => row.attribute,
+    );
+    for (const group of groups) {
+      const attributes = (group[0]?.rows ?? []).map((row) => row.attribute);
       await trx.raw(
-        `DELETE FROM ${table} WHERE attribute = ? AND ordinal = ? AND username IN (${marks(chunk.length)})`,
-        [attribute, ordinal, ...chunk.map((row) => row.username)],
+        `DELETE FROM ${table} WHERE attribute IN (${marks(attributes.length)}) AND ordinal = ?
+           AND username IN (${marks(group.length)})`,
+        [...attributes, ordinal, ...group.map((login) => login.username)],
       );
     }
   }
@@ -121,12 +191,12 @@ const betweenRows = '\u001e';
 const betweenFields = '\u001f';
 
 function pack(row: Omit<ActualRow, 'username'>): string {
-  return [row.attribute, row.op, row.ordinal, row.value].join(betweenFields);
+  return `${row.attribute}${betweenFields}${row.op}${betweenFields}${row.ordinal}${betweenFields}${row.value}`;
 }
 
-function unpack(username: string, text: string): ActualRow {
+function unpack(username: string, text: string): TextedRow {
   const [attribute = '', op = '', ordinal = '', ...value] = text.split(betweenFields);
-  return { username, attribute, op, ordinal: Number(ordinal), value: value.join(betweenFields) };
+  return { username, attribute, op, ordinal: Number(ordinal), value: value.join(betweenFields), text };
 }
 
 type Packed = Record<Table, Map<string, readonly string[]>>;
@@ -187,7 +257,7 @@ async function storedRows(db: Db, usernames: readonly string[]): Promise<StoredR
 }
 
 function marks(count: number): string {
-  return Array.from({ length: count }, () => '?').join(', ');
+  return Array<string>(count).fill('?').join(', ');
 }
 
 /** What FreeRADIUS finds for these logins now. It holds clear-text passwords: whoever shows it masks them. */

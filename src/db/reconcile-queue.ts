@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
 import { chunksOf, type Db, inTransaction, repeatStatement } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { type ReconcileKind, randomVersion, reconcileKinds, urgentFrom } from './reconcile-requests.ts';
+import { asNumber, type ReconcileKind, randomVersion, reconcileKinds, urgentFrom } from './reconcile-requests.ts';
 
 /** A key that this worker may look at until its lease ends. Version and token together say "still the same wish". */
 export interface Claim {
@@ -168,18 +168,16 @@ export async function finish(db: Db, claims: readonly Claim[]): Promise<void> {
   }
 }
 
-function tokensOf(claims: readonly Claim[]): string[] {
+export function tokensOf(claims: readonly Claim[]): string[] {
   return [...new Set(claims.map((one) => one.token))];
 }
 
-function marks(items: readonly unknown[]): string {
+export function marks(items: readonly unknown[]): string {
   return items.map(() => '?').join(', ');
 }
 
-/** Bound as numbers: MariaDB compares a number with a text as floating point, and versions have 63 bits. */
-function numbers(...lists: readonly (readonly string[])[]): Knex.RawBinding[] {
-  // knex's types leave bigint out, but the driver writes it as the number that it is.
-  return lists.flat().map((text) => BigInt(text) as unknown as Knex.RawBinding);
+export function numbers(...lists: readonly (readonly string[])[]): Knex.RawBinding[] {
+  return lists.flat().map(asNumber);
 }
 
 /**
@@ -357,7 +355,7 @@ export async function retryAllParked(
       .andWhere({ is_parked: true })
       .update({
         // Random for each row, from one random number and the row's id.
-        version: db.raw('CAST(CONV(LEFT(MD5(CONCAT(?, id)), 15), 16, 10) AS UNSIGNED)', [randomVersion()]),
+        version: db.raw('? ^ id', [asNumber(randomVersion())]),
         not_before: databaseNow(db),
         attempts: 0,
         is_parked: false,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Knex } from 'knex';
 import { chunksOf, type Db, repeatStatement } from './knex.ts';
 import { databaseNow } from './leases.ts';
 
@@ -68,6 +69,14 @@ async function insertOrBump(
  */
 const freeLogin = `claim_token = IF(kind = 'login', NULL, claim_token),
   locked_until = IF(kind = 'login', NULL, locked_until)`;
+
+/**
+ * Bound as a number: MariaDB compares and adds a number and a text as floating point, and ids and versions have 63 bits.
+ * knex's types leave bigint out, but the driver writes it as the number that it is.
+ */
+export function asNumber(text: string): Knex.RawBinding {
+  return BigInt(text) as unknown as Knex.RawBinding;
+}
 
 /** 63 random bits, as decimal text. */
 export function randomVersion(): string {

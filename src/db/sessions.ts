@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { sessionNotFound, type SessionState, type WantedAccess } from '../domain/enforcement.ts';
 import type { LoginId, RouterId, SessionId } from '../domain/ids.ts';
 import { chunksOf, type Db, fromSqlInstant, type Trx } from './knex.ts';
 import { databaseNow } from './leases.ts';
-import { priorities, type Priority } from './reconcile-requests.ts';
+import { asNumber, priorities, type Priority, randomVersion } from './reconcile-requests.ts';
 
 export interface Why {
   priority: Priority;
@@ -54,11 +53,11 @@ async function requestSessions(
   which: { where: string; bindings: readonly string[] },
 ): Promise<number> {
   const now = databaseNow(db);
-  // A random version for each row from one random number: a digest of it with the row's key.
+  // A random version for each row from one random number: XOR with the row's key, an eighth of a digest's price.
   const [result] = (await db.raw(
     `INSERT INTO reconcile_queue
        (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
-     SELECT 'session', a.radacctid, CAST(CONV(LEFT(MD5(CONCAT(?, a.radacctid)), 15), 16, 10) AS UNSIGNED),
+     SELECT 'session', a.radacctid, ? ^ a.radacctid,
             ?, ?, COALESCE(a.router_id, n.id), ?, ?
      ${sessionWithDecision}
      WHERE ${which.where} AND COALESCE(a.router_id, n.id) IS NOT NULL
@@ -66,7 +65,7 @@ async function requestSessions(
      ON DUPLICATE KEY UPDATE version = VALUES(version), priority = GREATEST(reconcile_queue.priority, VALUES(priority)),
        not_before = VALUES(not_before), router_id = VALUES(router_id), requested_by = VALUES(requested_by),
        requested_at = VALUES(requested_at), attempts = 0, is_parked = FALSE`,
-    [randomBytes(16).toString('hex'), priorities[why.priority], now, why.requestedBy, now, ...which.bindings],
+    [asNumber(randomVersion()), priorities[why.priority], now, why.requestedBy, now, ...which.bindings],
   )) as unknown as [{ info: string; affectedRows: number }];
   return Number(/Records: (\d+)/.exec(result.info)?.[1] ?? result.affectedRows);
 }

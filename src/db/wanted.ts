@@ -1,5 +1,5 @@
 import { chunksOf, type Trx } from './knex.ts';
-import { byId, type Claim } from './reconcile-queue.ts';
+import { byId, type Claim, marks, numbers, tokensOf } from './reconcile-queue.ts';
 
 /**
  * Of these claims, those whose wish is still the one that was claimed; a key with a newer wish, or one whose lease went
@@ -22,9 +22,23 @@ export async function stillWanted(trx: Trx, claims: readonly Claim[]): Promise<C
  * it fails. Gives those that it fulfils.
  */
 export async function takeWanted(trx: Trx, claims: readonly Claim[]): Promise<Claim[]> {
-  const wanted = await lockWanted(trx, claims);
-  for (const chunk of chunksOf(byId(wanted), 500)) {
-    await trx('reconcile_queue').whereIn('id', idsOf(chunk)).del();
+  const wanted: Claim[] = [];
+  for (const chunk of chunksOf(inKeyOrder(claims), 500)) {
+    // Versions are random numbers of 63 bits: that one is among these and belongs to another row does not happen.
+    const [rows = []]: { id: string }[][] = await trx.raw(
+      `DELETE FROM reconcile_queue WHERE kind IN (${marks(kindsOf(chunk))}) AND \`key\` IN (${marks(chunk)})
+         AND version IN (${marks(chunk)}) AND claim_token IN (${marks(tokensOf(chunk))}) RETURNING id`,
+      [
+        ...kindsOf(chunk),
+        ...numbers(
+          chunk.map((one) => one.key),
+          chunk.map((one) => one.version),
+        ),
+        ...tokensOf(chunk),
+      ],
+    );
+    const taken = new Set(rows.map((row) => row.id));
+    wanted.push(...chunk.filter((one) => taken.has(one.id)));
   }
   return wanted;
 }
@@ -35,12 +49,10 @@ function idsOf(claims: readonly Claim[]): string[] {
 
 async function lockWanted(trx: Trx, claims: readonly Claim[]): Promise<Claim[]> {
   const wanted: Claim[] = [];
-  // In the order of keys, as requests come in: two transactions that meet then wait instead of deadlocking.
-  const sorted = [...claims].sort((a, b) => a.kind.localeCompare(b.kind) || compareKeys(a, b));
-  for (const chunk of chunksOf(sorted, 500)) {
+  for (const chunk of chunksOf(inKeyOrder(claims), 500)) {
     const rows = await trx('reconcile_queue')
       .select<{ id: string; version: string; claim_token: string | null }[]>('id', 'version', 'claim_token')
-      .whereIn('kind', [...new Set(chunk.map((one) => one.kind))])
+      .whereIn('kind', kindsOf(chunk))
       .whereIn(
         'key',
         chunk.map((one) => one.key),
@@ -57,6 +69,11 @@ async function lockWanted(trx: Trx, claims: readonly Claim[]): Promise<Claim[]> 
   return wanted;
 }
 
-function compareKeys(a: Claim, b: Claim): number {
-  return Number(BigInt(a.key) - BigInt(b.key));
+function kindsOf(claims: readonly Claim[]): string[] {
+  return [...new Set(claims.map((one) => one.kind))];
+}
+
+/** As requests come in: two transactions that meet then wait instead of deadlocking. */
+function inKeyOrder(claims: readonly Claim[]): Claim[] {
+  return [...claims].sort((a, b) => a.kind.localeCompare(b.kind) || Number(BigInt(a.key) - BigInt(b.key)));
 }

@@ -144,20 +144,55 @@ export function project(
   password: string,
   settings: RadiusSettings,
 ): Projection {
-  const values = replyValues(facts, decision.access, settings);
-  const accessFingerprint = fingerprint(values, coaChangeable);
-  const redialFingerprint = fingerprint(values, redialOnly);
-  values.set('Class', `S1.${facts.loginId}.${accessFingerprint}.${redialFingerprint}`);
+  return projector(settings)(facts, decision, password);
+}
+
+export type Projector = (facts: RadiusFacts, decision: AccessDecision, password: string) => Projection;
+
+/**
+ * `project` for many logins: what those with the same package and access are given alike is made and checked once, and
+ * is the same objects in each of their projections. Keeps one set of rows for each that it has met.
+ */
+export function projector(settings: RadiusSettings): Projector {
+  const known = new Map<string, SharedReply>();
+  return (facts, decision, password) => {
+    const values = replyValues(facts, decision.access, settings);
+    const key = keyOf(values);
+    const shared = known.get(key) ?? sharedReply(values);
+    known.set(key, shared);
+    const { rows, ...rest } = shared;
+    const { accessFingerprint, redialFingerprint } = rest;
+    const own: Values = new Map([['Class', `S1.${facts.loginId}.${accessFingerprint}.${redialFingerprint}`]]);
+    return {
+      check: rowsOf(checkValues(facts, decision, password), checkAttributes),
+      reply: [...rowsOf(own, replyAttributes), ...rows],
+      ...rest,
+    };
+  };
+}
+
+/** The reply without what only one login has, its Class. */
+interface SharedReply extends Omit<Projection, 'check' | 'reply'> {
+  readonly rows: readonly RadiusRow[];
+}
+
+function sharedReply(values: Values): SharedReply {
   return {
-    check: rowsOf(checkValues(facts, decision, password), checkAttributes),
-    reply: rowsOf(values, replyAttributes),
+    rows: rowsOf(values, replyAttributes),
     coaAttributes: coaChangeable.flatMap((name) => {
       const value = values.get(name);
       return value === undefined ? [] : [[name, value] as const];
     }),
-    accessFingerprint,
-    redialFingerprint,
+    accessFingerprint: fingerprint(values, coaChangeable),
+    redialFingerprint: fingerprint(values, redialOnly),
   };
+}
+
+/** With the lengths, so that no value can read like two. */
+function keyOf(values: Values): string {
+  let key = '';
+  for (const [name, value] of values) key += `${name}${value.length}:${value}`;
+  return key;
 }
 
 type Values = Map<AttributeName, string>;

@@ -13,7 +13,7 @@ import { readSettings } from '../db/settings.ts';
 import { takeWanted } from '../db/wanted.ts';
 import { decideAccess, hasRadiusRows } from '../domain/access.ts';
 import { asId, type LoginId } from '../domain/ids.ts';
-import { project, type RadiusSettings, radiusSettingsOf } from '../domain/radius-attributes.ts';
+import { type Projector, projector, radiusSettingsOf } from '../domain/radius-attributes.ts';
 import { describeError, type Log } from '../log.ts';
 
 export interface LoginReconcileDeps {
@@ -49,10 +49,10 @@ export async function reconcileLogins(
   claims: readonly Claim[],
 ): Promise<LoginOutcome> {
   const total: LoginOutcome = { done: 0, failed: 0, rows: 0, decisions: 0, sessions: 0 };
-  const settings = radiusSettingsOf(await readSettings(deps.db));
+  const projectLogin = projector(radiusSettingsOf(await readSettings(deps.db)));
   const sorted = [...claims].sort((a, b) => Number(BigInt(a.key) - BigInt(b.key)));
   for (const chunk of chunksOf(sorted, 500)) {
-    const { outcome, dropped, failures } = await lookAndWrite(deps, settings, chunk);
+    const { outcome, dropped, failures } = await lookAndWrite(deps, projectLogin, chunk);
     // Here every COMMIT has returned, and what was fulfilled has left the queue with it.
     if (dropped.length > 0) await release(deps.db, dropped);
     if (outcome.sessions > 0) deps.wake('lane');
@@ -81,19 +81,19 @@ function add(total: LoginOutcome, part: LoginOutcome): void {
 
 async function lookAndWrite(
   deps: LoginReconcileDeps,
-  settings: RadiusSettings,
+  projectLogin: Projector,
   claims: readonly Claim[],
 ): Promise<Looked> {
   try {
-    return await lookAndWriteTogether(deps, settings, claims);
+    return await lookAndWriteTogether(deps, projectLogin, claims);
   } catch (error) {
     const [only, ...others] = claims;
     if (isPassing(error) || only === undefined) throw error;
     if (others.length === 0) return failed([{ claim: only, error: describeError(error).message }]);
     // One of them cannot be written: halves find it, and the others go on.
     const half = Math.ceil(claims.length / 2);
-    const first = await lookAndWrite(deps, settings, claims.slice(0, half));
-    const second = await lookAndWrite(deps, settings, claims.slice(half));
+    const first = await lookAndWrite(deps, projectLogin, claims.slice(0, half));
+    const second = await lookAndWrite(deps, projectLogin, claims.slice(half));
     add(first.outcome, second.outcome);
     return {
       outcome: first.outcome,
@@ -113,7 +113,7 @@ function failed(failures: Failure[]): Looked {
 
 async function lookAndWriteTogether(
   deps: LoginReconcileDeps,
-  settings: RadiusSettings,
+  projectLogin: Projector,
   claims: readonly Claim[],
 ): Promise<Looked> {
   const now = deps.clock.now();
@@ -124,7 +124,7 @@ async function lookAndWriteTogether(
   const failures: Failure[] = [];
   const looked: { claim: Claim; desired: Desired | undefined }[] = [];
   for (const claim of claims) {
-    const result = desiredOf(deps.vault, facts.get(asId(claim.key)), { settings, now, claim });
+    const result = desiredOf(deps.vault, facts.get(asId(claim.key)), { projectLogin, now, claim });
     if (result.ok) looked.push({ claim, desired: result.desired });
     else failures.push({ claim, error: result.error });
   }
@@ -146,7 +146,7 @@ interface Desired {
 function desiredOf(
   vault: Vault,
   found: FactsOf | undefined,
-  look: { settings: RadiusSettings; now: Date; claim: Claim },
+  look: { projectLogin: Projector; now: Date; claim: Claim },
 ): { ok: true; desired: Desired | undefined } | { ok: false; error: string } {
   if (found === undefined) return { ok: true, desired: undefined };
   if (!found.ok) return { ok: false, error: found.error };
@@ -157,7 +157,7 @@ function desiredOf(
   }
   const decision = decideAccess(facts, look.now);
   try {
-    const projection = project(facts, decision, password, look.settings);
+    const projection = look.projectLogin(facts, decision, password);
     const { accessFingerprint, redialFingerprint, coaAttributes } = projection;
     const { check, reply } = hasRadiusRows(facts, look.now) ? projection : { check: [], reply: [] };
     return {

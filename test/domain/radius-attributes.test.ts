@@ -11,6 +11,7 @@ import {
   checkAttributes,
   project,
   type Projection,
+  projector,
   type RadiusFacts,
   radiusSettingsOf,
   replyAttributes,
@@ -78,6 +79,31 @@ describe('domain/radius-attributes', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('projector, of many logins that share rows or nearly do, gives each what it would be given alone', () => {
+    fc.assert(
+      fc.property(fc.array(anyFacts(), { maxLength: 12 }), (logins) => {
+        const projectLogin = projector(settings);
+        for (const login of [...logins, ...logins]) {
+          for (const access of accesses) {
+            expect(projectLogin(login, decided(access), 'secret')).to.deep.equal(
+              project(login, decided(access), 'secret', settings),
+            );
+          }
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('projector, when what one attribute lacks stands in the next, does not take two for one', () => {
+    const projectLogin = projector(settings);
+    const values = [
+      { pppProfile: 'aFramed-Pool1:b', pool: null },
+      { pppProfile: 'a', pool: { name: 'b', suspendedName: 'b' } },
+    ].map((change) => replyOf(projectLogin({ ...facts, ...change }, decided({ kind: 'full' }), 'secret')));
+    expect(values.map((value) => value['Framed-Pool'])).to.deep.equal([undefined, 'b']);
   });
 
   it('project, of full access, sends the package as it is', () => {

@@ -400,7 +400,7 @@ describe('reconcile/login', () => {
       const [list] = (await db.raw('SHOW FULL PROCESSLIST')) as unknown as [
         { Id: string; Info: string | null }[],
       ];
-      const victim = list.find((one) => /reconcile_queue.*for update/i.test(one.Info ?? ''));
+      const victim = list.find((one) => /DELETE FROM reconcile_queue/i.test(one.Info ?? ''));
       await db.raw('KILL CONNECTION ?', [Number(victim?.Id)]);
       await blocker.rollback();
       expect(await looking).to.include({ done: 1, failed: 0 });
