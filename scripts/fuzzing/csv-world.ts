@@ -107,6 +107,7 @@ export async function review(world: CsvWorld, bytes: Buffer, dice: Dice): Promis
 function faultsOfRow({ ctx }: CsvWorld, jobId: string, row: ImportRow): string[] {
   const known = [...importColumns.map(({ column }) => column), remarkColumn];
   const faults: string[] = [];
+  if (row.username?.includes('typed-') === true) faults.push('a password stands in clear as a username');
   for (const { column, rule } of row.faults) {
     if (!known.includes(column)) faults.push(`a fault names the column ${column}`);
     if (rule === '' || rule.length > 400) faults.push('a fault without a rule');

@@ -20,8 +20,8 @@ export interface RawRow {
   line: number;
   cells: Cells;
   faults: RowFault[];
-  /** Where it has not as many cells as the first line, and a fault, a cell may stand under another's name: a password too. */
-  hasOtherCount: boolean;
+  /** Why, if it has a fault, a cell may stand under another's name, a password too; null where that cannot be. */
+  doubt: string | null;
 }
 
 /**
@@ -103,7 +103,7 @@ function hasStrayQuote(raw: string, delimiter: string): boolean {
 /** Nothing of it is kept: where its cells are cannot be told, and one is a password. */
 function brokenRow(line: number): RawRow {
   const rule = 'has a quotation mark out of place, so that it cannot be read';
-  return { line, cells: { name: '' }, faults: [{ column: 'name', rule }], hasOtherCount: false };
+  return { line, cells: { name: '' }, faults: [{ column: 'name', rule }], doubt: null };
 }
 
 function rowFrom(header: readonly string[], record: readonly string[], line: number): RawRow {
@@ -120,5 +120,14 @@ function rowFrom(header: readonly string[], record: readonly string[], line: num
             rule: `is followed by ${more.length} cells too many: is a comma not in quotation marks?`,
           },
         ];
-  return { line, cells, faults, hasOtherCount: record.length < header.length || more.length > 0 };
+  return { line, cells, faults, doubt: doubtOf(header, record) };
+}
+
+function doubtOf(header: readonly string[], record: readonly string[]): string | null {
+  if (record.length < header.length)
+    return 'has fewer cells than the first line: is a line break not in quotation marks?';
+  if (record.length > header.length) return 'has more cells than the first line';
+  return record.some((cell) => /[\r\n]/.test(cell))
+    ? 'has a line break in a cell: is a quotation mark out of place?'
+    : null;
 }

@@ -55,7 +55,7 @@ export async function reviewImport(
     for await (const rows of rowsOf(file.bytes)) {
       const reviewed = await reviewer.review(rows);
       const stored = rows.map((row, index) => {
-        const faults = row.faults.length > 0 ? row.faults : withCount(row, reviewed[index] ?? []);
+        const faults = row.faults.length > 0 ? row.faults : withDoubt(row, reviewed[index] ?? []);
         counts[faults.length === 0 ? 'good' : 'bad']++;
         return storedRow(ctx, jobId, { ...row, faults });
       });
@@ -67,11 +67,10 @@ export async function reviewImport(
   });
 }
 
-/** A bad row that ends early says so too: that may be all that is wrong with it. */
-function withCount(row: RawRow, faults: readonly RowFault[]): RowFault[] {
-  if (faults.length === 0 || !row.hasOtherCount) return [...faults];
-  const rule = 'has fewer cells than the first line: is a line break not in quotation marks?';
-  return [{ column: 'name', rule }, ...faults];
+/** A bad row whose cells are in doubt says so first: that may be all that is wrong with it. */
+function withDoubt(row: RawRow, faults: readonly RowFault[]): RowFault[] {
+  if (faults.length === 0 || row.doubt === null) return [...faults];
+  return [{ column: 'name', rule: row.doubt }, ...faults];
 }
 
 function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<ImportRow, 'subscriberId'> {
@@ -82,7 +81,7 @@ function storedRow(ctx: CommandContext, jobId: string, row: RawRow): Omit<Import
   const cells = isLong
     ? Object.fromEntries(Object.entries(row.cells).map(([name, text]) => [name, text.slice(0, 100)]))
     : row.cells;
-  const isUnsure = row.hasOtherCount && faults.length > 0;
+  const isUnsure = row.doubt !== null && faults.length > 0;
   const hasPassword = (row.cells['password'] ?? '') !== '';
   const typed: TypedRow = { cells, made: hasPassword || faults.length > 0 ? null : generatePassword() };
   return {

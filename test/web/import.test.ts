@@ -265,15 +265,25 @@ describe('importing subscribers', function () {
     expect(page).to.include('has a quotation mark out of place').and.not.include('canary-pw');
   });
 
-  it('a row broken by a line break out of quotation marks, shows no cell: one is the password', async () => {
-    const columns = 'name,username,package,billing_profile,password,phone,email';
-    const { location } = await upload(`${columns}\nA,broken1,Home 50,bl\nock,canary-pw,,\n`);
-    const page = (await noc.get(`${location}?rows=bad`)).text;
-    expect(page).to.include('has fewer cells than the first line').and.not.include('canary-pw');
-    expect((await noc.get(`${location}/bad.csv`)).text).to.include('canary-pw');
-    const job = location.split('/').at(-1) ?? '';
-    expect(await web.t.db('import_row').where({ job_id: job }).pluck('username')).to.deep.equal([null, null]);
-  });
+  const shifted = [
+    ['a line break out of quotation marks', 'A,broken1,Home 50,bl\nock,canary-pw,,', 'has fewer cells'],
+    [
+      'a quotation mark that another row closes',
+      'A,"broken2,Home 50,block,canary-pw,,\nB,broken3",Home 50,block,,,',
+      'line break in a cell',
+    ],
+  ] as const;
+  for (const [what, lines, rule] of shifted) {
+    it(`a row broken by ${what}, shows no cell: one is the password`, async () => {
+      const columns = 'name,username,package,billing_profile,password,phone,email';
+      const { location } = await upload(`${columns}\n${lines}\n`);
+      const page = (await noc.get(`${location}?rows=bad`)).text;
+      expect(page).to.include(rule).and.not.include('canary-pw');
+      expect((await noc.get(`${location}/bad.csv`)).text).to.include('canary-pw');
+      const kept = await web.t.db('import_row').where({ job_id: location.split('/').at(-1) ?? '' });
+      expect(kept.filter((row: { username: string | null }) => row.username !== null)).to.deep.equal([]);
+    });
+  }
 
   it('more rows than a file may have, broken ones counted, are refused', async () => {
     const { text } = await upload(`${header}\n${'"a"b\n'.repeat(50_001)}`);
