@@ -1,6 +1,6 @@
-import { type Db, sqlInstant } from './knex.ts';
+import { chunksOf, type Db, sqlInstant } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { asNumber, priorities, randomVersion } from './reconcile-requests.ts';
+import { priorities, randomVersion } from './reconcile-requests.ts';
 import { sessionDiffers, sessionIsEnding } from './sessions.ts';
 
 /**
@@ -76,12 +76,8 @@ export async function requestDriftedSessions(
   range: { after: string; to: string },
   requestedBy: string,
 ): Promise<number> {
-  const now = databaseNow(db);
-  const [result] = (await db.raw(
-    `INSERT IGNORE INTO reconcile_queue
-       (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
-     SELECT 'session', a.radacctid, ? ^ a.radacctid,
-            ?, ?, COALESCE(a.router_id, n.id), ?, ?
+  const [found = []]: { radacctid: string; router_id: string }[][] = await db.raw(
+    `SELECT a.radacctid, COALESCE(a.router_id, n.id) AS router_id
      FROM radacct a
      LEFT JOIN login l ON l.username = a.username
      LEFT JOIN access_decision d ON d.login_id = l.id
@@ -96,7 +92,28 @@ export async function requestDriftedSessions(
              AND (s.claimed_gone_at IS NULL OR a.acctupdatetime > s.claimed_gone_at)))
        AND NOT ${sessionIsEnding}
      ORDER BY a.radacctid`,
-    [asNumber(randomVersion()), priorities.tail, now, requestedBy, now, range.after, range.to],
+    [range.after, range.to],
+  );
+  let requested = 0;
+  for (const chunk of chunksOf(found, 500)) requested += await requestUnasked(db, chunk, requestedBy);
+  return requested;
+}
+
+/**
+ * Listed, because INSERT .. SELECT would keep the lock of the table's AUTO_INCREMENT, and every payment's request with it,
+ * while thousands of sessions are read. A key that waits by now is left as it is.
+ */
+async function requestUnasked(
+  db: Db,
+  sessions: readonly { radacctid: string; router_id: string }[],
+  requestedBy: string,
+): Promise<number> {
+  const now = databaseNow(db).toQuery();
+  const [result] = (await db.raw(
+    `INSERT IGNORE INTO reconcile_queue
+       (kind, \`key\`, version, priority, not_before, router_id, requested_by, requested_at)
+     VALUES ${sessions.map(() => `('session', ?, ?, ?, ${now}, ?, ?, ${now})`).join(', ')}`,
+    sessions.flatMap((one) => [one.radacctid, randomVersion(), priorities.tail, one.router_id, requestedBy]),
   )) as unknown as [{ affectedRows: number }];
   return result.affectedRows;
 }

@@ -96,8 +96,24 @@ export async function renewLanes(
   return kept;
 }
 
-export async function releaseLane(db: Db, routerId: RouterId, owner: string): Promise<void> {
-  await db('router_lane').where({ router_id: routerId, owner }).update({ owner: null, locked_until: null });
+export async function releaseLanes(db: Db, routerIds: readonly RouterId[], owner: string): Promise<void> {
+  for (const chunk of chunksOf(sorted(routerIds), 500)) {
+    await db('router_lane')
+      .whereIn('router_id', chunk)
+      .andWhere({ owner })
+      .update({ owner: null, locked_until: null });
+  }
+}
+
+/** These routers answered, as they did before: one statement for many, since a sign of life of each is due often. */
+export async function noteAnswers(db: Db, routerIds: readonly RouterId[]): Promise<void> {
+  for (const chunk of chunksOf(sorted(routerIds), 500)) {
+    await db('router_lane')
+      .whereIn('router_id', chunk)
+      // What somebody has learnt to the contrary since stays.
+      .andWhere({ breaker: 'closed', failures: 0 })
+      .update({ last_answer_at: databaseNow(db), last_error: null });
+  }
 }
 
 export interface LaneState {

@@ -163,11 +163,13 @@ export async function sessionFacts(db: Db, ids: readonly SessionId[]): Promise<M
       .select(factColumns)
       .select({
         router_id: db.raw('COALESCE(a.router_id, n.id)'),
+        // Asked only where the Class does not say what the session was accepted with: a login's history grows for years.
         changed_at: db.raw(
-          '(SELECT MIN(c.at) FROM access_change c WHERE c.login_id = d.login_id AND c.generation = d.generation)',
+          `IF(a.class LIKE CONCAT('S1.', l.id, '.%'), NULL,
+            (SELECT MIN(c.at) FROM access_change c WHERE c.login_id = d.login_id AND c.generation = d.generation))`,
         ),
         refused_generation: db.raw(
-          `(SELECT MAX(e.generation) FROM enforcement e WHERE e.radacctid = a.radacctid AND e.action = 'coa'
+          `(SELECT MAX(e.generation) FROM enforcement e WHERE e.of_note = a.radacctid AND e.action = 'coa'
             AND e.outcome = 'nak' AND NOT e.error_cause <=> ?)`,
           [sessionNotFound],
         ),
@@ -180,7 +182,7 @@ export async function sessionFacts(db: Db, ids: readonly SessionId[]): Promise<M
 }
 
 /** A Disconnect was acknowledged and evidence still waits for its Stop. */
-export const sessionIsEnding = `EXISTS (SELECT 1 FROM enforcement e WHERE e.radacctid = a.radacctid AND e.action = 'disconnect'
+export const sessionIsEnding = `EXISTS (SELECT 1 FROM enforcement e WHERE e.of_note = a.radacctid AND e.action = 'disconnect'
   AND e.outcome = 'ack' AND e.next_check_at IS NOT NULL)`;
 
 const factColumns = {

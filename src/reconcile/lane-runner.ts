@@ -22,9 +22,10 @@ export interface RunnerDeps {
   readonly vault: Vault;
   readonly client: CoaClient;
   readonly watch: GenerationWatch;
-  /** Of all routers of this process together: what is due, and what became of it. */
+  /** Of all routers of this process together: what is due, what became of it, and who answered. */
   readonly looks: Gathering<LaneWish, Prepared>;
   readonly records: Gathering<Result, null>;
+  readonly answers: Gathering<RouterId, null>;
   /** Packets that wait for an answer of one router at a time. */
   readonly window: number;
 }
@@ -53,7 +54,7 @@ export class LaneRunner {
   #isRoused = false;
   #mayBeUrgent = true;
   #waitsForRoom = false;
-  #answerSavedAt = -Infinity;
+  #answerNotedAt = -Infinity;
   #rouse: () => void = () => undefined;
 
   /** `isHeld`: whether the lane's lease certainly is ours at this moment. */
@@ -226,11 +227,13 @@ export class LaneRunner {
     const { db, log } = this.#deps;
     if (outcome.kind === 'ack' || outcome.kind === 'nak') {
       const now = performance.now();
-      const isNews = this.#breaker.failures > 0 || now - this.#answerSavedAt > answerNotedMs;
+      const hadFailed = this.#breaker.failures > 0 || this.#breaker.isOpen;
+      const isNoteDue = now - this.#answerNotedAt > answerNotedMs;
       const { breaker, event } = afterAnswer(this.#breaker);
       this.#breaker = breaker;
-      if (isNews) this.#answerSavedAt = now;
-      if (isNews) await saveLaneState(db, this.routerId, { ...breaker, hasAnswered: true });
+      if (hadFailed || isNoteDue) this.#answerNotedAt = now;
+      if (hadFailed) await saveLaneState(db, this.routerId, { ...breaker, hasAnswered: true });
+      else if (isNoteDue) await this.#deps.answers.add(this.routerId);
       if (event === 'closed') {
         log.info('router answers again', { routerId: this.routerId });
         await wakeKeysOfRouters(db, [this.routerId]);

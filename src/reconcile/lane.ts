@@ -2,10 +2,10 @@ import type { Knex } from 'knex';
 import { CoaClient } from '../adapters/radius/coa-client.ts';
 import type { Vault } from '../adapters/vault.ts';
 import type { Clock } from '../clock.ts';
-import { leaseLanes, releaseLane, renewLanes, routersWithDueSessions } from '../db/lanes.ts';
+import { leaseLanes, noteAnswers, releaseLanes, renewLanes, routersWithDueSessions } from '../db/lanes.ts';
 import type { RouterId } from '../domain/ids.ts';
 import { describeError, type Log } from '../log.ts';
-import { gather } from './gather.ts';
+import { gather, type Gathering } from './gather.ts';
 import { GenerationWatch } from './generation-watch.ts';
 import { LaneRunner, type RunnerDeps } from './lane-runner.ts';
 import { regularly } from './regularly.ts';
@@ -46,6 +46,7 @@ export interface Lane {
 const together = {
   looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.min(Math.max(3, most), 8) },
   records: { most: 250, atOnce: 1 },
+  routers: { most: 500, atOnce: 1 },
 };
 
 /** So that a look stays as small as it should be where all of its routers have many keys. */
@@ -79,6 +80,7 @@ class Lanes {
   readonly #claimMs: number;
   readonly #client: CoaClient;
   readonly #runnerDeps: RunnerDeps;
+  readonly #releases: Gathering<RouterId, null>;
   readonly #running = new Map<RouterId, { runner: LaneRunner; heldUntil: number; ended: Promise<void> }>();
   #isStopping = false;
   #isAwake = false;
@@ -99,8 +101,16 @@ class Lanes {
       watch: new GenerationWatch(deps.db),
       looks: gather<LaneWish, Prepared>((wishes) => this.#prepare(wishes), together.looks),
       records: gather<Result, null>((results) => this.#record(results), together.records),
+      answers: gather<RouterId, null>(async (ids) => {
+        await noteAnswers(deps.db, ids);
+        return ids.map(() => null);
+      }, together.routers),
       window: deps.window ?? 64,
     };
+    this.#releases = gather<RouterId, null>(async (ids) => {
+      await releaseLanes(deps.db, ids, deps.processId);
+      return ids.map(() => null);
+    }, together.routers);
     // Longer than all retransmits together.
     this.#claimMs = 60_000 + waitsMs.reduce((sum, ms) => sum + ms, 0);
   }
@@ -163,7 +173,7 @@ class Lanes {
   }
 
   #startRunner(id: RouterId, heldUntil: number): void {
-    const { db, processId, log } = this.#deps;
+    const { log } = this.#deps;
     // A tenth less than the lease: this clock and the database's may run at a different pace.
     const isHeld = () => performance.now() < (this.#running.get(id)?.heldUntil ?? 0) - this.#leaseMs / 10;
     const runner = new LaneRunner(this.#runnerDeps, id, isHeld);
@@ -171,7 +181,7 @@ class Lanes {
     const run = async () => {
       try {
         await runner.run();
-        await releaseLane(db, id, processId);
+        await this.#releases.add(id);
       } catch (error) {
         // Its lease runs out by itself, and the next look begins anew.
         log.error('lane ended', { routerId: id, error: describeError(error) });

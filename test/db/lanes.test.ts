@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { leaseLanes, releaseLane, routersWithDueSessions, saveLaneState } from '../../src/db/lanes.ts';
+import { leaseLanes, releaseLanes, routersWithDueSessions, saveLaneState } from '../../src/db/lanes.ts';
 import { claim } from '../../src/db/reconcile-queue.ts';
 import { asId, type RouterId } from '../../src/domain/ids.ts';
 import { aRouter } from '../reconcile/session-support.ts';
@@ -20,7 +20,7 @@ describe('lanes of routers', function () {
     const asking = ['a', 'b', 'c'].map(async (owner) => {
       while (!isOver) {
         const ours = await leaseLanes(t.db, [router], { owner: owner.repeat(36), ms: 1000 });
-        if (ours.length > 0) await releaseLane(t.db, router, owner.repeat(36));
+        if (ours.length > 0) await releaseLanes(t.db, [router], owner.repeat(36));
       }
     });
     try {
@@ -49,7 +49,7 @@ describe('lanes of routers', function () {
     expect(await claim(t.db, 'session', { limit: 5, leaseMs: 60_000, routerId: router })).to.have.lengthOf(1);
     expect(await routersWithDueSessions(t.db, { owner: owner, except: [], limit: 5 })).to.deep.equal([]);
     expect(await routersWithDueSessions(t.db, { owner: other, except: [], limit: 5 })).to.deep.equal([]);
-    await releaseLane(t.db, router, owner);
+    await releaseLanes(t.db, [router], owner);
     expect(await routersWithDueSessions(t.db, { owner: other, except: [], limit: 5 })).to.deep.equal([
       router,
     ]);

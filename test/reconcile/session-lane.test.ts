@@ -544,9 +544,24 @@ describe('lane', function () {
     } finally {
       await db.raw('DROP TRIGGER slowly');
     }
-    const looks = seen().filter((sql) => sql.startsWith('INSERT INTO enforcement'));
+    await until(
+      'the lanes are free',
+      async () => (await db('router_lane').whereNotNull('owner')).length === 0,
+      {
+        timeoutMs: 5000,
+      },
+    );
+    const statements = seen();
+    const ofKind = (begin: RegExp) => statements.filter((sql) => begin.test(sql)).length;
     expect(routers.map((one) => one.seen.length)).to.deep.equal(ids.map(() => 1));
-    expect(looks.length).to.be.lessThan(6);
+    expect(ofKind(/^INSERT INTO enforcement/)).to.be.lessThan(6);
+    expect(ofKind(/^update `router_lane` set `last_answer_at`/), 'that they answered').to.be.within(1, 9);
+    expect(ofKind(/^update `router_lane` set `owner` = \?, `locked_until` = \?/), 'released').to.be.within(
+      1,
+      9,
+    );
+    const answered = await db('router_lane').whereNotNull('last_answer_at').pluck<string[]>('router_id');
+    expect(answered).to.have.lengthOf(14);
   });
 
   it('when a decision is just being written, others of the same router and of other routers do not wait', async () => {
