@@ -11,6 +11,8 @@ export type Fault = Common &
     /** Obeys or acknowledges nothing, says nothing. */
     | { readonly kind: 'silent' }
     | { readonly kind: 'ack_without_obeying' }
+    /** Acknowledges, and does it to another live session than the one that is named; with no other, to that one. */
+    | { readonly kind: 'obey_for_another' }
     /** Acknowledges a rate CoA without changing the queue; a Disconnect is obeyed. */
     | { readonly kind: 'ignore_rate' }
     /** Obeys at once, or with the reply where `obeysLate`, and replies after `ms`. */
@@ -36,6 +38,7 @@ export const faultKinds = [
   'refuse',
   'silent',
   'ack_without_obeying',
+  'obey_for_another',
   'ignore_rate',
   'ack_late',
   'lose_replies',

@@ -241,6 +241,17 @@ export class Incoming {
       outcome.session.isLiedAbout = outcome.kind === 'coa';
       return;
     }
+    const another = this.anotherThan(outcome.session);
+    if (another !== undefined && faults.take('obey_for_another', outcome.session.id) !== undefined) {
+      if (outcome.kind === 'disconnect') {
+        this.host.disconnect(another);
+        return;
+      }
+      outcome.session.isLiedAbout = true;
+      another.isLiedAbout = true;
+      this.host.change(another, outcome.changes);
+      return;
+    }
     // A late reply may find the session gone by itself.
     if (outcome.session.state === 'ended') return;
     if (outcome.kind === 'disconnect') {
@@ -251,6 +262,13 @@ export class Incoming {
     const keepsQueue = queue === undefined || faults.take('ignore_rate', outcome.session.id) !== undefined;
     outcome.session.isLiedAbout = keepsQueue && queue !== undefined;
     this.host.change(outcome.session, keepsQueue ? others : { ...others, queue });
+  }
+
+  /** The session that came up next after this one, else the oldest. */
+  private anotherThan(session: Session): Session | undefined {
+    const live = this.host.sessions();
+    const next = live[live.indexOf(session) + 1] ?? live[0];
+    return next === session ? undefined : next;
   }
 
   private reply(

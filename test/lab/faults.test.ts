@@ -82,6 +82,25 @@ describe('LabRouter, with faults', () => {
     expect(router.session(session.key)).to.include({ rate: '1M/4M', state: 'up' });
   });
 
+  it('obey_for_another, does to another session what is meant for this one, and acknowledges', async () => {
+    const { router, session } = await one();
+    const other = await dialed(router, { username: 'bob', password: 'x' });
+    router.faults.set({ kind: 'obey_for_another', times: 2 });
+    expect((await rate(router, session)).kind).to.equal('ack');
+    expect(router.session(session.key)).to.include({ rate: '1M/4M', isLiedAbout: true });
+    expect(router.session(other.key)).to.include({ rate: '64k', isLiedAbout: true });
+    expect((await kick(router, session)).kind).to.equal('ack');
+    expect(router.session(session.key)?.state).to.equal('up');
+    expect(router.session(other.key)?.state).to.equal('ended');
+  });
+
+  it('obey_for_another, with nobody else online, obeys', async () => {
+    const { router, session } = await one();
+    router.faults.set({ kind: 'obey_for_another' });
+    expect((await kick(router, session)).kind).to.equal('ack');
+    expect(router.session(session.key)?.state).to.equal('ended');
+  });
+
   it('ignore_rate, acknowledges a rate without changing it and obeys a Disconnect', async () => {
     const { router, session } = await one();
     router.faults.set({ kind: 'ignore_rate' });

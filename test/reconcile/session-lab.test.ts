@@ -276,6 +276,25 @@ describe('sessions on a router of the lab, behind FreeRADIUS', function () {
     expect(live(login.username)?.state).to.equal('up');
   });
 
+  it('when the router ends another line instead, that one redials, and the one meant is found out and ended', async () => {
+    const { login, session } = await online();
+    const { login: neighbour, session: cut } = await online({ redialAfterMs: 50 });
+    router.faults.set({ kind: 'obey_for_another', times: 1 });
+    await become(login, 'denied');
+    await until('the redial', () => ![undefined, cut.key].includes(live(neighbour.username)?.key), {
+      timeoutMs: 10_000,
+    });
+    await until('the end of the one meant', () => live(login.username) === undefined, { timeoutMs: 30_000 });
+    const rows = await evidence((all) => all.some((row) => row.confirmed_by === 'stop'), 'the confirmation');
+    expect(rows.map((row) => [row.action, row.detail, row.confirmed_by])).to.deep.equal([
+      ['disconnect', 'acknowledged without obeying', null],
+      ['disconnect', null, 'stop'],
+    ]);
+    expect(router.session(session.key)?.state).to.equal('ended');
+    expect(live(neighbour.username)?.rate).to.equal(rates.full);
+    await until('the queue is empty', async () => (await queueSize(radius.db)) === 0, { timeoutMs: 10_000 });
+  });
+
   it('a session that was accepted from rows of before is put right by the tail', async () => {
     const { db } = radius;
     const login = await aLogin(db, {
