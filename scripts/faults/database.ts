@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { createConnection } from 'node:net';
 import { type PrivateMariaDb, startMariaDb } from '../servers/mariadb.ts';
 import { freePort } from '../servers/child.ts';
 import { makeFolder, serverAccount } from '../servers/place.ts';
@@ -129,21 +128,6 @@ function copyTree(from: string, to: string): void {
     // cp keeps the owner, which the server needs and cpSync does not do.
     execFileSync('cp', ['-a', join(from, name), join(to, name)]);
   }
-}
-
-/** Whether something takes connections on this port of loopback. */
-export function takesConnections(port: number, timeoutMs = 500): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection({ port, host: '127.0.0.1' });
-    const finish = (isUp: boolean) => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(isUp);
-    };
-    const timer = setTimeout(() => finish(false), timeoutMs);
-    socket.once('connect', () => finish(true));
-    socket.once('error', () => finish(false));
-  });
 }
 
 export function send(pid: number, signal: NodeJS.Signals): void {

@@ -8,6 +8,7 @@ import { migrate } from '../../src/db/migrate.ts';
 import { startRole, stopRoles } from '../../src/roles.ts';
 import { freePort, until } from '../servers/child.ts';
 import { createRadiusUser } from '../servers/freeradius.ts';
+import { checkAccount } from '../servers/haproxy.ts';
 import { makeFolder, projectRoot } from '../servers/place.ts';
 import type { Database } from './database.ts';
 import { buildIsp, type Isp, type IspSize } from './isp.ts';
@@ -53,6 +54,7 @@ export async function openPlace(
       databaseName,
       radiusPassword,
     );
+    if (database.nodes.length > 1) await database.asRoot(checkAccount);
     say('building the ISP');
     const isp = await buildIsp(app, size, { authPort: ports.auth, acctPort: ports.acct }, say);
     await writeRadiusRows(app);

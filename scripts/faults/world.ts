@@ -65,7 +65,7 @@ export async function openWorld(place: Place, options: WorldOptions): Promise<Wo
   // One node is reached directly: the wires and the lab share this process, which must not be what everybody waits for.
   const radius = await openRadius(
     place,
-    database.nodes.length === 1 ? portOf(database) : (await ways.proxied())[1],
+    database.nodes.length === 1 ? portOf(database) : await ways.proxied(join(place.folder, 'proxy')),
   );
   const envs = new Map<string, NodeJS.ProcessEnv>();
   const processes = new Map<string, RoleProcess>();

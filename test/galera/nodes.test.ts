@@ -18,6 +18,7 @@ import { decide } from '../reconcile/session-support.ts';
 import { aLogin, aRouter, testContext, type TestContext } from '../support/builders.ts';
 import { type GaleraFixture, galeraFixture } from '../support/galera.ts';
 import { manyDebtors } from '../support/overdue.ts';
+import { radiusOnACluster } from './cluster-radius.ts';
 import { runsOnACluster } from './cluster-runs.ts';
 
 /** What keeps two nodes of a cluster apart is not what keeps two connections to one server apart: no lock is shared. */
@@ -215,6 +216,8 @@ describe('on a Galera cluster', function () {
   });
 
   describe('runs and rules', () => runsOnACluster(() => ({ galera, ctx })));
+
+  describe('FreeRADIUS through HAProxy', () => radiusOnACluster(() => ({ galera, ctx })));
 
   describe('a node that fails', () => {
     it('a node that is cut off, refuses what it is asked, and whoever has the others on the list goes on there', async () => {
