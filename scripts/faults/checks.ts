@@ -97,6 +97,21 @@ const forbidden: readonly { check: string; sql: string }[] = [
       WHERE u.opened_by_run_id IS NOT NULL GROUP BY l.username, u.opened_by_run_id HAVING COUNT(*) > 1`,
   },
   {
+    // Whoever decides anew asks for the open sessions in the same transaction, and a key lives until its session is right.
+    // So the walk over all sessions has nothing to ask for where a packet for the same decision went out before, nor where
+    // the session was open long before the decision (a Start on its way to it is the tail's business), unless its router
+    // claimed that it was gone.
+    check: 'a session was forgotten until the walk over all of them',
+    sql: `SELECT a.username AS who, CONCAT(e.action, ' ', e.because, ', sent ', TIMESTAMPDIFF(SECOND, d.decided_at, e.sent_at),
+        ' s after the decision of ', d.decided_at, ', started ', a.acctstarttime) AS what
+      FROM enforcement e JOIN radacct a ON a.radacctid = e.radacctid
+        JOIN access_decision d ON d.login_id = e.login_id AND d.generation = e.generation
+      WHERE e.requested_by LIKE 'tail:%'
+        AND (a.acctstarttime < d.decided_at - INTERVAL 20 SECOND OR EXISTS (SELECT 1 FROM enforcement b
+          WHERE b.radacctid = e.radacctid AND b.generation = e.generation AND b.id < e.id AND b.requested_by NOT LIKE 'tail:%'))
+        AND NOT EXISTS (SELECT 1 FROM enforcement n WHERE n.radacctid = e.radacctid AND n.error_cause = 503)`,
+  },
+  {
     check: 'a run is over and somebody still waits in it',
     sql: `SELECT a.subscription_id AS who, CONCAT('run ', r.id, ' ', r.state) AS what
       FROM overdue_run_action a JOIN overdue_run r ON r.id = a.run_id

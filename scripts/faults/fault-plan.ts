@@ -62,6 +62,8 @@ export function planTroubles(seed: number, stage: Stage): TroublePlan {
     });
   }
   const node = dice.between(0, stage.nodes - 1);
+  const confused = atConfusedRouter(seed, stage);
+  if (confused !== undefined) troubles.push(confused);
   if (stage.nodes > 1) {
     troubles.push(atNode(dice, seed, { ...when(), node }));
     return { troubles: troubles.sort(byTime), isClockOff: seed % 2 === 0 };
@@ -128,6 +130,24 @@ function atRouter(dice: Dice, stage: Stage, when: { phase: number; atMs: number 
     { kind: 'repeat_session_ids' },
   ]);
   return { ...when, kind: 'router', router, fault, ms };
+}
+
+/**
+ * In every third seed a router does to one line what was meant for another, and acknowledges. It came later than the
+ * others and has dice of its own, so that a seed's other troubles are what they were.
+ */
+function atConfusedRouter(seed: number, stage: Stage): Trouble | undefined {
+  const dice = diceFor(`confused router ${seed}`);
+  if (seed % 3 !== 1) return undefined;
+  const talkative = stage.routers.filter((_, at) => isTalkative(at));
+  return {
+    phase: dice.between(0, stage.phases - 1),
+    atMs: dice.between(0, stage.withinMs),
+    kind: 'router',
+    router: dice.pick(talkative),
+    fault: { kind: 'obey_for_another', times: dice.between(1, 6) },
+    ms: dice.between(4000, 15_000),
+  };
 }
 
 function byTime(a: Trouble, b: Trouble): number {

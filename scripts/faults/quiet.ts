@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Knex } from 'knex';
-import type { Finding } from './findings.ts';
+import type { Trouble } from './fault-plan.ts';
+import { finding, type Finding } from './findings.ts';
 import type { World } from './world.ts';
 
 const patienceMs = 240_000;
@@ -8,23 +9,57 @@ const stepMs = 400;
 /** So often in a row nothing may be left to do. */
 const looks = 3;
 
+/** A rest that takes longer than this is told, with what is waited for, and again after each such time. */
+const worthTellingMs = 10_000;
+/** Coming to rest takes seconds, some tens of them on a machine that is shared: what takes longer is a fault to look for. */
+const restMs = 60_000;
+/** A router that claims a session gone is believed until its next interim, and the walk over all sessions comes after that. */
+const believedMs = 120_000;
+
 export interface QuietResult {
   readonly ms: number;
   readonly findings: readonly Finding[];
 }
 
 /** Waits until Sluice has nothing left to do and the routers show it; what is still going on after minutes is stuck. */
-export async function untilQuiet(world: World): Promise<QuietResult> {
+export async function untilQuiet(world: World, say: (text: string) => void): Promise<QuietResult> {
   const startedAt = performance.now();
   let quietLooks = 0;
   let open: Finding[] = [];
-  while (performance.now() - startedAt < patienceMs) {
+  for (let toldMs = 0, ms = 0; ms < patienceMs; ms = performance.now() - startedAt) {
     open = await whatIsOpen(world);
     quietLooks = open.length === 0 ? quietLooks + 1 : 0;
     if (quietLooks === looks) return { ms: performance.now() - startedAt, findings: [] };
+    if (ms - toldMs > worthTellingMs && open.length > 0) {
+      toldMs = ms;
+      say(`  after ${(ms / 1000).toFixed(0)} s: ${inWords(open)}`);
+    }
     await wait(stepMs);
   }
   return { ms: performance.now() - startedAt, findings: open };
+}
+
+/** A rest that took far longer than what went wrong explains. Coarse: it grows with how late the lab itself was. */
+export function restFindings(ms: number, of: { lateMs: number; troubles: readonly Trouble[] }): Finding[] {
+  const isBelieved = of.troubles.some(
+    (one) => one.kind === 'router' && one.fault.kind === 'refuse' && one.fault.errorCause === 503,
+  );
+  const mostMs = restMs + 20 * of.lateMs + (isBelieved ? believedMs : 0);
+  if (ms <= mostMs) return [];
+  const detail = `${(ms / 1000).toFixed(0)} s, where ${(mostMs / 1000).toFixed(0)} would do`;
+  return [finding('rest took too long', 'after the last trouble', detail)];
+}
+
+/** How many of each kind, and one of them. */
+function inWords(open: readonly Finding[]): string {
+  const kinds = new Map<string, Finding[]>();
+  for (const one of open) {
+    const kind = `${one.check} (${one.subject.split(' ').length > 1 ? (one.subject.split(' ')[0] ?? '') : 'home'})`;
+    kinds.set(kind, [...(kinds.get(kind) ?? []), one]);
+  }
+  return [...kinds]
+    .map(([kind, all]) => `${all.length} x ${kind}, so ${all[0]?.subject ?? ''}: ${all[0]?.detail ?? ''}`)
+    .join('; ');
 }
 
 async function whatIsOpen(world: World): Promise<Finding[]> {

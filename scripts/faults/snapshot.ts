@@ -33,8 +33,12 @@ const questions: Readonly<Record<string, string>> = {
     FROM ledger_entry e LEFT JOIN subscription s ON s.subscriber_id = e.subscriber_id
       LEFT JOIN login l ON l.subscription_id = s.id
     GROUP BY 1`,
-  suspensions: `SELECT CONCAT_WS(' ', l.username, u.cause) AS k, CONCAT_WS(' ', u.effect, u.throttle_rate, u.opened_by) AS v
-    FROM suspension u JOIN login l ON l.subscription_id = u.subscription_id WHERE u.closed_at IS NULL`,
+  // Of a run's suspension its run counts: who applied it is the timetable where the process that did was killed.
+  suspensions: `SELECT CONCAT_WS(' ', l.username, u.cause) AS k,
+      CONCAT_WS(' ', u.effect, u.throttle_rate, IFNULL(CONCAT('run of ', r.as_of), u.opened_by)) AS v
+    FROM suspension u JOIN login l ON l.subscription_id = u.subscription_id
+      LEFT JOIN overdue_run r ON r.id = u.opened_by_run_id
+    WHERE u.closed_at IS NULL`,
   'suspensions of before': `SELECT l.username AS k,
       GROUP_CONCAT(CONCAT_WS(' ', u.cause, u.effect, u.closed_because) ORDER BY u.id SEPARATOR ', ') AS v
     FROM suspension u JOIN login l ON l.subscription_id = u.subscription_id WHERE u.closed_at IS NOT NULL

@@ -8,7 +8,7 @@ import { finding, type Finding } from './findings.ts';
 import { operate } from './operations.ts';
 import type { Place } from './place.ts';
 import { type Operation, planStory, type Story, type StoryName, type StorySize } from './plan.ts';
-import { untilQuiet } from './quiet.ts';
+import { restFindings, untilQuiet } from './quiet.ts';
 import { compare, type Snapshot, takeSnapshot } from './snapshot.ts';
 import { timelines } from './timelines.ts';
 import { openWorld, processNames, type World } from './world.ts';
@@ -93,7 +93,7 @@ export class Stories {
     const world = await this.#open(false, false);
     try {
       const failures = await playPhases(world, story, [], { say, phaseMs });
-      const quiet = await untilQuiet(world);
+      const quiet = await untilQuiet(world, say);
       const findings = [...failures, ...quiet.findings, ...(await checkAll(world))];
       if (findings.length > 0) {
         const texts = findings.slice(0, 5).map((one) => `${one.check}: ${one.subject}: ${one.detail}`);
@@ -116,11 +116,13 @@ export class Stories {
       const failures = await playPhases(world, story, plan.troubles, { say, phaseMs });
       await endTroubles(world);
       say('nothing goes wrong any more');
-      const quiet = await untilQuiet(world);
+      const quiet = await untilQuiet(world, say);
       say(`quiet after ${(quiet.ms / 1000).toFixed(1)} s`);
+      const lateMs = Math.round(late.max / 1e6);
       const findings = [
         ...failures,
         ...quiet.findings,
+        ...restFindings(quiet.ms, { lateMs, troubles: plan.troubles }),
         ...(await checkAll(world)),
         ...compare(usual, await takeSnapshot(world, story)),
       ];
@@ -136,7 +138,7 @@ export class Stories {
         accounted: world.lab.record.packets,
         seconds: (performance.now() - startedAt) / 1000,
         quietSeconds: quiet.ms / 1000,
-        lateMs: Math.round(late.max / 1e6),
+        lateMs,
       };
     } finally {
       await this.close();

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { forbiddenRows } from '../../scripts/faults/checks.ts';
-import { planTroubles } from '../../scripts/faults/fault-plan.ts';
+import { planTroubles, type Trouble } from '../../scripts/faults/fault-plan.ts';
+import { restFindings } from '../../scripts/faults/quiet.ts';
 import { compare } from '../../scripts/faults/snapshot.ts';
 import { aLogin, anInvoice, aSubscriber, aSubscription } from '../support/builders.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -94,6 +95,61 @@ describe('what a story of chaos finds', () => {
       requested_at: '2026-03-20 10:00:00.000',
     });
     expect(await ours()).to.deep.equal(['forgotten']);
+  });
+
+  it('a session that nobody asked for again but the walk over all of them, unless its router claimed it gone', async () => {
+    for (const [username, outcome, cause] of [
+      ['left', 'timeout', null],
+      ['believed', 'nak', 503],
+    ] as const) {
+      await suspended(username, { openMinor: 3000n, access: 'throttled' });
+      const [login] = await t.db('login').where({ username }).pluck<string[]>('id');
+      const [session] = await t.db('radacct').insert({
+        acctsessionid: username,
+        acctuniqueid: username,
+        username,
+        nasipaddress: '127.0.0.2',
+        acctstarttime: '2026-03-14 23:59:58',
+      });
+      const packet = {
+        radacctid: session,
+        login_id: login,
+        router_id: 1,
+        action: 'coa',
+        why: 'invoice_overdue',
+        generation: 1,
+        access_fingerprint: 'a',
+        redial_fingerprint: 'b',
+        attributes: '[]',
+        requested_at: '2026-03-15 00:00:00',
+        sent_at: '2026-03-15 00:00:01',
+      };
+      await t.db('enforcement').insert({ ...packet, requested_by: 'run', outcome, error_cause: cause });
+      expect(await checksFor(username), `${username}, asked for by its run`).to.deep.equal([]);
+      await t.db('enforcement').insert({ ...packet, requested_by: 'tail:1', outcome: 'ack' });
+    }
+    expect((await checksFor('left')).map((one) => one.check)).to.deep.equal([
+      'a session was forgotten until the walk over all of them',
+    ]);
+    expect(await checksFor('believed')).to.deep.equal([]);
+  });
+
+  it('a rest that took longer than what went wrong explains', () => {
+    const liar = {
+      phase: 0,
+      atMs: 0,
+      kind: 'router',
+      router: 'pop-01',
+      fault: { kind: 'refuse', errorCause: 503 },
+      ms: 2000,
+    } as const;
+    const found = (seconds: number, lateMs: number, troubles: readonly Trouble[] = []) =>
+      restFindings(seconds * 1000, { lateMs, troubles }).map((one) => one.check);
+    expect(found(50, 0)).to.deep.equal([]);
+    expect(found(70, 0)).to.deep.equal(['rest took too long']);
+    expect(found(70, 1000)).to.deep.equal([]);
+    expect(found(150, 0, [liar])).to.deep.equal([]);
+    expect(found(200, 0, [liar])).to.deep.equal(['rest took too long']);
   });
 
   it('a line that differs, one that is missing, one that should not be', () => {
