@@ -1,6 +1,6 @@
 import type { Db } from '../db/knex.ts';
 import { countActiveSubscriptions, type RouterReachable } from '../db/overdue-facts.ts';
-import { type DebtorPage, debtorPage } from '../db/overdue-plan-page.ts';
+import { type DebtorPage, debtorPage, type Stretch, stretchesOfDebtors } from '../db/overdue-plan-page.ts';
 import type { SuspensionEffect } from '../domain/access-types.ts';
 import type { Day } from '../domain/day.ts';
 import type { SubscriberId, SubscriptionId } from '../domain/ids.ts';
@@ -45,9 +45,13 @@ export interface PlanTotals {
   readonly left: Readonly<Partial<Record<LeaveWhy, number>>>;
 }
 
+/** Stretches of ids that are read at the same time: the database has more than one processor, and a page is one walk. */
+const readers = 2;
+
 /**
  * What an overdue run as of a day would do, today's facts given. It only reads, so any day may be asked, tomorrow too.
- * Pages go to `onPage` in the order of subscriber ids, one at a time, while the next is read: memory holds two.
+ * Pages go to `onPage` in the order of subscriber ids, one at a time, while the next are read: memory holds the debtors
+ * of some thousand ids.
  */
 export async function planOverdueRun(
   db: Db,
@@ -55,25 +59,48 @@ export async function planOverdueRun(
   onPage: (page: PlanPage) => Promise<void> | void,
   options: { pageSize?: number } = {},
 ): Promise<PlanTotals> {
-  const limit = options.pageSize ?? 500;
   const totals = { overdueSubscribers: 0, planned: 0, plannedSubscribers: 0, openMinor: 0n, parked: 0 };
   const left: Partial<Record<LeaveWhy, number>> = {};
-  const subjects = await countActiveSubscriptions(db);
-  let after: SubscriberId | null = null;
-  let reading = debtorPage(db, asOf, { after, limit });
-  for (;;) {
-    const page: DebtorPage = await reading;
-    const isLast = page.count < limit;
-    if (!isLast) {
-      reading = debtorPage(db, asOf, { after: page.last, limit });
-      // Should onPage throw first, nobody waits for this one any more.
-      reading.catch(() => undefined);
-    }
+  const counting = countActiveSubscriptions(db);
+  // Should a page fail first, nobody waits for this one any more; nor for what is read ahead.
+  counting.catch(() => undefined);
+  for await (const page of pagesOf(db, asOf, options.pageSize ?? 1000)) {
     const actions = actionsFor(page, asOf, left);
-    await onPage({ after, upTo: isLast ? null : page.last, actions });
+    await onPage({ after: page.after, upTo: page.upTo, actions });
     totals.overdueSubscribers += page.count;
     addUp(totals, actions);
-    if (isLast) return { asOf, subjects, ...totals, left };
+  }
+  return { asOf, subjects: await counting, ...totals, left };
+}
+
+type Page = DebtorPage & Stretch;
+
+async function* pagesOf(db: Db, asOf: Day, limit: number): AsyncGenerator<Page> {
+  const waiting = await stretchesOfDebtors(db);
+  const reading: Promise<Page[]>[] = [];
+  const readOn = () => {
+    const stretch = waiting.shift();
+    if (stretch === undefined) return;
+    const pages = readStretch(db, asOf, stretch, limit);
+    pages.catch(() => undefined);
+    reading.push(pages);
+  };
+  for (let n = 0; n < readers; n++) readOn();
+  for (let next = reading.shift(); next !== undefined; next = reading.shift()) {
+    const pages = await next;
+    readOn();
+    yield* pages;
+  }
+}
+
+async function readStretch(db: Db, asOf: Day, stretch: Stretch, limit: number): Promise<Page[]> {
+  const pages: Page[] = [];
+  let after = stretch.after;
+  for (;;) {
+    const page: DebtorPage = await debtorPage(db, asOf, { after, upTo: stretch.upTo, limit });
+    const isLast = page.count < limit;
+    pages.push({ ...page, after, upTo: isLast ? stretch.upTo : page.last });
+    if (isLast) return pages;
     after = page.last;
   }
 }
