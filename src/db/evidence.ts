@@ -34,29 +34,55 @@ interface Row {
 /** What the detail of an acknowledged Disconnect says whose session went on. */
 export const disobeyedDetail = 'acknowledged without obeying';
 
+/** Of those that wait for their time, the next so many may be looked up in accounting. */
+export interface EvidenceWalk {
+  /** The `next_check_at` up to which the last look came; null to begin. */
+  readonly after: string | null;
+  readonly most: number;
+}
+
 /**
- * Evidence to look at: what is due, and what accounting has news of already. Those that wait are few beside all that was
- * ever sent, and have an index of their own.
+ * Evidence to look at: what is due, and of the next of those that wait what accounting has news of already. While routers
+ * answer and their Stops are on the way a hundred thousand may wait: all of them at each look would be read in vain. Gives
+ * where the walk over them goes on, null at its end.
  */
 export async function dueEvidence(
   db: Db,
   now: Date,
-  options: { slackSeconds: number; limit: number },
-): Promise<DueEvidence[]> {
+  options: { slackSeconds: number; limit: number; walk: EvidenceWalk },
+): Promise<{ due: DueEvidence[]; next: string | null }> {
+  const at = sqlInstant(now);
+  const after = options.walk.after === null || options.walk.after < at ? at : options.walk.after;
+  const next = await endOfWalk(db, after, options.walk.most);
   const [rows] = (await db.raw(
     `SELECT e.id, e.radacctid, e.router_id, e.requested_by, e.outcome, e.action, e.sent_at, e.answered_at, e.checks,
             a.radacctid AS known, a.acctstoptime, COALESCE(a.stop_seen, 0) AS stop_seen,
             COALESCE(a.acctupdatetime, a.acctstarttime) AS heard_at,
             (SELECT COUNT(*) FROM enforcement b WHERE b.radacctid = e.radacctid AND b.detail = ?) AS disobeyed
-     FROM enforcement e LEFT JOIN radacct a ON a.radacctid = e.radacctid
-     WHERE e.next_check_at IS NOT NULL
-       AND (e.next_check_at <= ?
-         OR (e.outcome <> 'pending' AND (a.acctstoptime IS NOT NULL
-              OR a.acctupdatetime > COALESCE(e.answered_at, e.sent_at) + INTERVAL ? SECOND)))
+     FROM enforcement e FORCE INDEX (enforcement_check) LEFT JOIN radacct a ON a.radacctid = e.radacctid
+     WHERE e.next_check_at <= ?
+       OR (e.next_check_at > ? ${next === null ? '' : 'AND e.next_check_at <= ?'} AND e.outcome <> 'pending'
+           AND (a.acctstoptime IS NOT NULL
+             OR a.acctupdatetime > COALESCE(e.answered_at, e.sent_at) + INTERVAL ? SECOND))
      ORDER BY e.next_check_at LIMIT ?`,
-    [disobeyedDetail, sqlInstant(now), options.slackSeconds, options.limit],
+    [disobeyedDetail, at, after, ...(next === null ? [] : [next]), options.slackSeconds, options.limit],
   )) as unknown as [Row[]];
-  return rows.map((row) => ({
+  return { due: rows.map(asDueEvidence), next: rows.length < options.limit ? next : after };
+}
+
+/** Several may wait for the same instant: they are of one look. */
+async function endOfWalk(db: Db, after: string, most: number): Promise<string | null> {
+  const row = await db
+    .from(db.raw('enforcement FORCE INDEX (enforcement_check)'))
+    .where('next_check_at', '>', after)
+    .orderBy('next_check_at')
+    .offset(most - 1)
+    .first<{ next_check_at: string } | undefined>('next_check_at');
+  return row?.next_check_at ?? null;
+}
+
+function asDueEvidence(row: Row): DueEvidence {
+  return {
     id: row.id,
     sessionId: row.radacctid,
     routerId: row.router_id,
@@ -74,7 +100,7 @@ export async function dueEvidence(
             isStopSeen: row.stop_seen === 1,
             heardAt: row.heard_at === null ? null : fromSqlInstant(row.heard_at),
           },
-  }));
+  };
 }
 
 export interface Judged {

@@ -61,7 +61,7 @@ describe('evidence and ends of sessions', () => {
         .where('radacctid', session)
         .update({ acctstoptime: '2026-01-01 12:00:01', stop_seen: true });
       clock.advance(1500);
-      expect(await checkEvidence({ db, clock })).to.deep.equal({ count: 1, toSendAgain: 0 });
+      expect(await checkEvidence({ db, clock })).to.deep.equal({ count: 1, toSendAgain: 0, next: null });
       expect((await evidenceOf(db))[0]).to.include({
         confirmed_by: 'stop',
         confirmed_at: '2026-01-01 12:00:01.500',
