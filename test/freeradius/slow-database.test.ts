@@ -82,7 +82,7 @@ describe('FreeRADIUS: when the database is slow', function () {
       // As many as there are threads get to the database; the others wait before it.
       answers = dials.map(({ packet }) => router.send(packet, server.authPort, 20_000));
       stored = sessions.map((attributes) => router.account('start', attributes, 20_000));
-      await wait(2500);
+      await wait(2900);
     } finally {
       process.kill(mariadb.child.pid, 'SIGCONT');
     }

@@ -20,6 +20,16 @@ export interface Plan {
   readonly window: number;
   readonly mariadbPid: number;
   readonly say: (text: string) => void;
+  /** Waits until nothing is left to write or clear away, and counts; then that work is the turn's own. */
+  readonly settle?: () => Promise<Written>;
+}
+
+/** What the database has done to its disk since it started: bytes of pages and of log, flushes, pages read. */
+export interface Written {
+  readonly data: number;
+  readonly log: number;
+  readonly flushes: number;
+  readonly reads: number;
 }
 
 export interface Figure {
@@ -35,9 +45,16 @@ export interface Figure {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly answered: number;
+  /** Each request's part of it. */
+  readonly written: Written | undefined;
 }
 
-type Turn = BlastResult & { radius: number; database: number; generator: number };
+type Turn = BlastResult & {
+  radius: number;
+  database: number;
+  generator: number;
+  written: Written | undefined;
+};
 
 /**
  * Every contestant in turn, again and again, each first once without being counted. A single wrong, lost or forged answer
@@ -67,6 +84,7 @@ async function takeTurn(
   isWarmUp: boolean,
 ): Promise<Turn> {
   const requests = contestant.requests();
+  const writtenBefore = await plan.settle?.();
   const before = usage(contestant, plan);
   const result = await blast({
     requests,
@@ -76,6 +94,7 @@ async function takeTurn(
     forMs: isWarmUp ? Math.min(2000, plan.seconds * 1000) : plan.seconds * 1000,
     startAt: places.get(contestant.name) ?? 0,
   });
+  const writtenAfter = await plan.settle?.();
   const after = usage(contestant, plan);
   places.set(contestant.name, contestant.took === undefined ? result.nextAt : 0);
   contestant.took?.(result.answered);
@@ -86,7 +105,23 @@ async function takeTurn(
     );
   }
   const each = (key: keyof typeof before) => ((after[key] - before[key]) * 1e6) / result.answered;
-  return { ...result, radius: each('radius'), database: each('database'), generator: each('generator') };
+  return {
+    ...result,
+    radius: each('radius'),
+    database: each('database'),
+    generator: each('generator'),
+    written: writtenFor(result.answered, writtenBefore, writtenAfter),
+  };
+}
+
+function writtenFor(
+  requests: number,
+  before: Written | undefined,
+  after: Written | undefined,
+): Written | undefined {
+  if (before === undefined || after === undefined) return undefined;
+  const each = (key: keyof Written) => (after[key] - before[key]) / requests;
+  return { data: each('data'), log: each('log'), flushes: each('flushes'), reads: each('reads') };
 }
 
 function usage(contestant: Contestant, plan: Plan): { radius: number; database: number; generator: number } {
@@ -105,6 +140,8 @@ function figureOf(name: string, turns: readonly Turn[]): Figure {
     const sorted = turns.map((turn) => turn[key]).sort((a, b) => a - b);
     return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
   };
+  const parts = turns.flatMap(({ written }) => (written === undefined ? [] : [written]));
+  const mean = (key: keyof Written) => parts.reduce((sum, part) => sum + part[key], 0) / parts.length;
   return {
     name,
     perSecond: median('perSecond'),
@@ -116,6 +153,10 @@ function figureOf(name: string, turns: readonly Turn[]): Figure {
     p50Ms: median('p50Ms'),
     p99Ms: median('p99Ms'),
     answered: turns.reduce((sum, turn) => sum + turn.answered, 0),
+    written:
+      parts.length === 0
+        ? undefined
+        : { data: mean('data'), log: mean('log'), flushes: mean('flushes'), reads: mean('reads') },
   };
 }
 
@@ -145,5 +186,25 @@ export function tableOf(figures: readonly Figure[], what: string, to: string): s
     'p50 / p99, ms',
     "µs of the generator's",
   ];
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+/** What each request has the database write and read, as a second table. */
+export function writtenTableOf(figures: readonly Figure[], what: string): string {
+  const kilobytes = (bytes: number) => (bytes / 1000).toFixed(2);
+  const rows = figures.flatMap(({ name, written }) =>
+    written === undefined
+      ? []
+      : [
+          [
+            name,
+            kilobytes(written.data),
+            kilobytes(written.log),
+            written.flushes.toFixed(2),
+            written.reads.toFixed(2),
+          ],
+        ],
+  );
+  const head = [`each of the ${what}`, 'pages written, kB', 'log written, kB', 'flushes', 'pages read'];
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
