@@ -32,7 +32,7 @@ describe('sessionFacts', function () {
     ...more,
   });
 
-  it('sessionFacts, of a session whose speed was changed a hundred times, reads no more than after once', async () => {
+  it('sessionFacts, of a session whose speed was changed a hundred times, while hundreds of packets are under way, reads no more than after once', async () => {
     const login = await aLogin(db);
     const session = await aSession(db, login, { class: `S1.${login.id}.aaaaaaaaaa.bbbbbbbbbb.n1` });
     const reads = () =>
@@ -46,6 +46,13 @@ describe('sessionFacts', function () {
         return rows.reduce((sum, row) => sum + Number(row.Value), 0);
       });
     const before = await reads();
+    const others = Array.from({ length: 2300 }, (_, n) =>
+      n < 2000
+        ? evidence(String(1_000_000 + n), '0', {})
+        : evidence(String(1_000_000 + n), '0', { outcome: 'pending', next_check_at: '2026-01-01 00:02:00' }),
+    );
+    await db('enforcement').insert(others);
+    await db.raw('ANALYZE TABLE enforcement');
     const hundred = Array.from({ length: 100 }, (_, n) => n + 1);
     await db('enforcement').insert(hundred.map((n) => evidence(session, login.id, { generation: n })));
     await db('access_change').insert(
