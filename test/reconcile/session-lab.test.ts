@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { until } from '../../scripts/servers/child.ts';
+import { forbiddenRows } from '../../scripts/faults/checks.ts';
 import type { LabRouter } from '../../scripts/lab/router.ts';
 import type { SessionView } from '../../scripts/lab/session.ts';
 import { systemClock } from '../../src/clock.ts';
@@ -80,7 +81,7 @@ describe('sessions on a router of the lab, behind FreeRADIUS', function () {
       assertAgainAfterMs: 1000,
     });
     const wake = () => lane.wake();
-    watches = [startTail({ ...deps, wake }), startEvidence({ ...deps, wake })];
+    watches = [startTail({ ...deps, wake, sweepEveryMs: 3000 }), startEvidence({ ...deps, wake })];
   });
   afterEach(async () => {
     await lane.stop();
@@ -293,6 +294,18 @@ describe('sessions on a router of the lab, behind FreeRADIUS', function () {
     expect(router.session(session.key)?.state).to.equal('ended');
     expect(live(neighbour.username)?.rate).to.equal(rates.full);
     await until('the queue is empty', async () => (await queueSize(radius.db)) === 0, { timeoutMs: 10_000 });
+  });
+
+  it('when a router is silent for a while, its sessions are asked for until they answer, and none is left to the walk', async () => {
+    const { login } = await online();
+    router.faults.set({ kind: 'silent' });
+    await become(login, 'throttled');
+    await evidence((all) => all.some((row) => row.outcome === 'timeout'), 'the timeout', 10_000);
+    router.faults.clear();
+    await until('the slow rate', () => live(login.username)?.rate === rates.slow, { timeoutMs: 20_000 });
+    await until('the queue is empty', async () => (await queueSize(radius.db)) === 0, { timeoutMs: 10_000 });
+    const found = await forbiddenRows(radius.db, '2026-03-20');
+    expect(found.filter((one) => one.check.includes('forgotten'))).to.deep.equal([]);
   });
 
   it('a session that was accepted from rows of before is put right by the tail', async () => {
