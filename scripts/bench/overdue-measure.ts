@@ -4,6 +4,7 @@ import { type App, openApp } from '../../src/app.ts';
 import { planOverdueRun } from '../../src/billing/overdue-run-plan.ts';
 import { systemClock } from '../../src/clock.ts';
 import { readConfig } from '../../src/config.ts';
+import { sqlInstant } from '../../src/db/knex.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { readSettings } from '../../src/db/settings.ts';
 import { addDays, type Day, dayIn } from '../../src/domain/day.ts';
@@ -110,6 +111,8 @@ async function prepare(wanted: OverdueMeasurement, app: App, coaPort: number): P
     say(`filled in ${Math.round(since(startedAt))} s`);
   } else {
     await db('router').update({ coa_port: coaPort });
+    // Or all of them would be stale by now, and the sweep that ends such sessions would be at work beside the rest.
+    await db('radacct').whereNull('acctstoptime').update({ acctupdatetime: sqlInstant(now) });
   }
 }
 
