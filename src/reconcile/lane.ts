@@ -38,20 +38,23 @@ export interface Lane {
   stop(): Promise<void>;
 }
 
+const shareLeast = 8;
+
 /**
  * Keys of different routers in one look, and outcomes in one transaction. Small enough that a payment is not held up by
  * its neighbours in the look. A router counts as three keys even where it has room for none, and as eight where it has
  * room for many: it seldom has as many, and a look for few routers would then be a transaction for few keys.
  */
 const together = {
-  looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.min(Math.max(3, most), 8) },
+  looks: { most: 120, atOnce: 2, weightOf: ({ most }: LaneWish) => Math.min(Math.max(3, most), shareLeast) },
   records: { most: 250, atOnce: 1 },
   routers: { most: 500, atOnce: 1 },
 };
 
 /** So that a look stays as small as it should be where all of its routers have many keys. */
 function shared(wishes: readonly LaneWish[]): LaneWish[] {
-  const share = Math.floor(together.looks.most / wishes.length);
+  const withRoom = wishes.filter(({ most }) => most > 0).length;
+  const share = Math.max(shareLeast, Math.floor(together.looks.most / Math.max(1, withRoom)));
   return wishes.map((wish) => ({ ...wish, most: Math.min(wish.most, share) }));
 }
 
