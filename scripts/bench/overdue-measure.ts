@@ -112,7 +112,9 @@ async function prepare(wanted: OverdueMeasurement, app: App, coaPort: number): P
   } else {
     await db('router').update({ coa_port: coaPort });
     // Or all of them would be stale by now, and the sweep that ends such sessions would be at work beside the rest.
-    await db('radacct').whereNull('acctstoptime').update({ acctupdatetime: sqlInstant(now) });
+    await db('radacct')
+      .whereNull('acctstoptime')
+      .update({ acctupdatetime: sqlInstant(now) });
   }
 }
 

@@ -3,7 +3,13 @@ import type { Knex } from 'knex';
 import { attemptsMax, backoffMs } from '../domain/backoff.ts';
 import { chunksOf, type Db, inTransaction, repeatStatement } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { asNumber, type ReconcileKind, randomVersion, reconcileKinds, urgentFrom } from './reconcile-requests.ts';
+import {
+  asNumber,
+  type ReconcileKind,
+  randomVersion,
+  reconcileKinds,
+  urgentFrom,
+} from './reconcile-requests.ts';
 
 /** A key that this worker may look at until its lease ends. Version and token together say "still the same wish". */
 export interface Claim {
