@@ -389,13 +389,15 @@ describe('lane', function () {
     for (let i = 0; i < 20; i++) await toSlow('1');
     lane();
     await until(
-      'nothing is on its way',
+      'the breaker is open, and nothing is on its way',
       async () => {
-        const rows = await evidenceOf(db);
-        return rows.length === 20 && rows.every((row) => row.outcome !== 'pending');
+        const pending = await db('enforcement').where('outcome', 'pending').limit(1);
+        return pending.length === 0 && (await db('router_lane').where('breaker', 'open')).length === 1;
       },
       { timeoutMs: 10_000 },
     );
+    // A busy machine sends some of the twenty after the first have failed; more than the five that open it is what counts.
+    expect((await evidenceOf(db)).length).to.be.greaterThan(5);
     expect(await db('router_lane').first('breaker', 'failures')).to.deep.equal({
       breaker: 'open',
       failures: 5,
