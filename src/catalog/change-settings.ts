@@ -27,6 +27,8 @@ const timeOfDay = () =>
 /** The rule of each setting. Rates are kept in one spelling. */
 const rules: { [K in keyof OperatorSettings]: z.ZodType<OperatorSettings[K], string> } = {
   zone: checked('must be an IANA time zone such as Asia/Dhaka', (text) => {
+    // The calendar takes an instant too, `2026-01-01T00:00:00Z`, for the zone at its end; what writes times does not.
+    new Intl.DateTimeFormat('en', { timeZone: text }).format(0);
     dayIn(text, new Date(0));
     return text;
   }),

@@ -33,6 +33,17 @@ describe('changeSettings', () => {
     expect(await due('overdue-run')).to.equal('2026-05-02T07:00:00.000Z');
   });
 
+  for (const value of ['2026-01-01T00:00:00Z', 'Mars/Olympus', '']) {
+    it(`of the zone to “${value}”, which is none, is refused and changes nothing`, async () => {
+      const ctx = testContext(t.db, { now: at });
+      const error: unknown = await changeSettings(ctx, { name: 'zone', value }).catch(
+        (fault: unknown) => fault,
+      );
+      expect(error).to.include({ kind: 'invalid', field: 'VALUE' });
+      expect(await t.db('setting')).to.have.length(0);
+    });
+  }
+
   it('of the zone, moves the daily runs with it', async () => {
     await schedule('overdue-run', '2026-05-01T10:00:00Z');
     const ctx = testContext(t.db, { now: at });
