@@ -218,7 +218,7 @@ describe('radius-agent', () => {
     const level = async () => (await evidenceOf(router.routerId))?.level;
     await soon('in place', async () => (await level()) === 'in_place');
     const first = await f.dial(router.address, 'first secret of it');
-    expect(await isAccepted(first)).to.equal(true);
+    expect(await isAccepted(first, 3000)).to.equal(true);
     await soon('loaded', async () => (await level()) === 'loaded');
     // A CHAP login is accepted without the secret having been checked, so it proves nothing; accounting does.
     await wait(600);
@@ -263,7 +263,7 @@ describe('radius-agent', () => {
     const router = await add('sealed logins', { needsMessageAuthenticator: true });
     await soon('in place', async () => (await evidenceOf(router.routerId))?.level === 'in_place');
     const dialled = await f.dial(router.address, 'sealed logins');
-    expect(await isAccepted(dialled)).to.equal(true);
+    expect(await isAccepted(dialled, 3000)).to.equal(true);
     // The server counts a login as answered when it forgets it, cleanup_delay later.
     await soon('heard', async () => (await evidenceOf(router.routerId))?.level === 'heard', 12_000);
     await dialled.close();
@@ -305,7 +305,7 @@ describe('radius-agent', () => {
     const router = await add('secret one of it');
     await alignClientFiles(f.deps);
     const one = await f.dial(router.address, 'secret one of it');
-    expect(await isAccepted(one)).to.equal(true);
+    expect(await isAccepted(one, 3000)).to.equal(true);
     await wait(1200);
     // What a plain mv does: the new content comes with a time before FreeRADIUS's last look.
     const old = statSync(router.file).mtimeMs / 1000 - 60;

@@ -101,6 +101,8 @@ export async function agentFixture(
       roles.agent = isWoken ? () => agent.wake() : nobody;
       const running1 = {
         async stop() {
+          // What is asked for afterwards is the test's own to reconcile: nobody takes it away from it.
+          Object.assign(roles, { worker: nobody, agent: nobody });
           await busy;
           await agent.stop();
           if (failure !== undefined) throw failure as Error;
