@@ -158,7 +158,7 @@ function wrongPart(dice: Dice, verb: Verb): string[] {
     () => [rubbish(dice)],
     // Elsewhere it would be a name, which is shown.
     () => [verb.name.startsWith('staff ') ? typedSecret : rubbish(dice)],
-    () => [`--${mutated(dice, name)}=${typedSecret}`],
+    () => wrongOption(dice, names, name),
     () => [`--${rubbish(dice)}`],
     () => [`--${name}`],
     () => [`--${name}=${rubbish(dice)}`],
@@ -171,6 +171,13 @@ function wrongPart(dice: Dice, verb: Verb): string[] {
     () => ['-'],
     () => [`--${'x'.repeat(dice.pick([100, 10_000, 100_000]))}`],
   ])();
+}
+
+/** Whoever mistypes the option for a secret: but under another option's name it would be a name, which is shown. */
+function wrongOption(dice: Dice, names: readonly string[], name: string): string[] {
+  const wrong = mutated(dice, name);
+  const isAnother = names.includes(wrong.split('=', 1)[0] ?? '');
+  return [`--${wrong}=${isAnother ? rubbish(dice) : typedSecret}`];
 }
 
 function positional(dice: Dice, name: string): string {
