@@ -5,8 +5,9 @@ import type { Knex } from 'knex';
 import { livingProcesses } from '../../src/db/heartbeats.ts';
 import { type ServerChild, startChild, until } from '../servers/child.ts';
 import { projectRoot } from '../servers/place.ts';
+import { build } from './role-processes.ts';
 
-/** Sluice's own roles, each a process of its own as in production, and what memory each of them has. */
+/** Sluice's own roles, each a process of its own and compiled, as in production, and what memory each of them has. */
 export class Processes {
   readonly #env: NodeJS.ProcessEnv;
   readonly #db: Knex;
@@ -28,16 +29,15 @@ export class Processes {
   /** Starts so many processes of a role; they are at work when they have said that they live. */
   async start(role: 'worker' | 'lane', count: number): Promise<ServerChild[]> {
     const before = (await livingProcesses(this.#db, role)).length;
+    build();
+    const profile = this.#profileFolder;
     const children = Array.from({ length: count }, () =>
       startChild(
         process.execPath,
         [
-          ...(this.#profileFolder === undefined
-            ? []
-            : ['--cpu-prof', `--cpu-prof-dir=${this.#profileFolder}`]),
-          '--import',
-          'tsx',
-          join(projectRoot, 'src/main.ts'),
+          ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+          '--enable-source-maps',
+          join(projectRoot, '.build/src/main.js'),
           role,
         ],
         { account: undefined, logFile: this.#logFile, env: { ...process.env, ...this.#env } },

@@ -19,13 +19,17 @@ export interface RoleProcess {
   cpuMs(): number;
 }
 
+let isBuilt = false;
+
 /** Compiles what changed, as scripts/start does: production runs compiled code. */
 export function build(): void {
+  if (isBuilt) return;
   execFileSync(process.execPath, [
     join(projectRoot, 'node_modules/typescript/bin/tsc'),
     '-p',
     join(projectRoot, 'tsconfig.build.json'),
   ]);
+  isBuilt = true;
 }
 
 /** Starts a role as its own process from the build, and waits for its first heartbeat. */

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import { endOfOpenStretch } from './accounting-tail.ts';
 import { chunksOf, sqlInstant } from './knex.ts';
 
 /** Beside db/radius-rows.ts the one file that writes a table of FreeRADIUS: it ends sessions that nobody ended. */
@@ -8,6 +9,8 @@ export const staleCause = 'Sluice-Stale';
 
 /** Where no row of the login says otherwise, as in freeradius/queries. */
 const interimSecondsDefault = 300;
+/** RFC 2869, 5.16: no interval may be shorter. A row that says less counts as this. */
+const interimSecondsLeast = 60;
 
 export interface StaleRules {
   readonly now: Date;
@@ -27,31 +30,47 @@ export async function closeStaleSessions(
   rules: StaleRules,
   walk: { after: string; limit: number },
 ): Promise<{ closed: number; next: string | null }> {
-  const stale = `a.acctstoptime IS NULL AND COALESCE(a.acctupdatetime, a.acctstarttime)
-    < ? - INTERVAL (GREATEST(?, 3 * COALESCE(NULLIF(CAST(i.value AS UNSIGNED), 0), ?) + ?)) SECOND`;
-  const interim = `LEFT JOIN radreply i ON i.username = a.username AND i.attribute = 'Acct-Interim-Interval' AND i.ordinal = 0`;
-  const bindings = [sqlInstant(rules.now), rules.leastSeconds, interimSecondsDefault, rules.slackSeconds];
-  const [rows] = (await db.raw(
-    `SELECT a.radacctid, ${stale} AS is_stale FROM
-       (SELECT radacctid, username, acctstoptime, acctupdatetime, acctstarttime FROM radacct FORCE INDEX (radacct_open)
-        WHERE acctstoptime IS NULL AND radacctid > ? ORDER BY radacctid LIMIT ?) a ${interim} ORDER BY a.radacctid`,
-    [...bindings, walk.after, walk.limit],
-  )) as unknown as [{ radacctid: string; is_stale: number | string }[]];
+  const next = await endOfOpenStretch(db, walk.after, walk.limit);
+  const ids = await staleIds(db, rules, { after: walk.after, to: next });
   let closed = 0;
-  for (const chunk of chunksOf(
-    rows.filter((row) => Number(row.is_stale) === 1),
-    500,
-  )) {
+  for (const chunk of chunksOf(ids, 500)) {
     // Asked again under the row's lock: an interim that came meanwhile keeps its session open.
     const [result] = (await db.raw(
       `UPDATE radacct a ${interim}
-       SET a.acctstoptime = COALESCE(a.acctupdatetime, a.acctstarttime), a.acctterminatecause = ?
-       WHERE a.radacctid IN (${chunk.map(() => '?').join(', ')}) AND ${stale}`,
-      [staleCause, ...chunk.map((row) => row.radacctid), ...bindings],
+       SET a.acctstoptime = ${heardAt}, a.acctterminatecause = ?
+       WHERE a.radacctid IN (${chunk.map(() => '?').join(', ')}) AND ${isStale}`,
+      [staleCause, ...chunk, ...staleBindings(rules)],
     )) as unknown as [{ affectedRows: number }];
     closed += result.affectedRows;
   }
-  return { closed, next: rows.length < walk.limit ? null : (rows.at(-1)?.radacctid ?? null) };
+  return { closed, next };
+}
+
+const heardAt = 'COALESCE(a.acctupdatetime, a.acctstarttime)';
+
+const interim = `LEFT JOIN radreply i
+  ON i.username = a.username AND i.attribute = 'Acct-Interim-Interval' AND i.ordinal = 0`;
+
+/** What its login's interval says is asked for nobody who was heard lately enough for any: that is four in five. */
+const isStale = `a.acctstoptime IS NULL AND ${heardAt} < ? - INTERVAL ? SECOND
+  AND ${heardAt} < ? - INTERVAL (3 * COALESCE(NULLIF(CAST(i.value AS UNSIGNED), 0), ?) + ?) SECOND`;
+
+function staleBindings({ now, slackSeconds, leastSeconds }: StaleRules): readonly (string | number)[] {
+  const soonest = Math.max(leastSeconds, 3 * interimSecondsLeast + slackSeconds);
+  return [sqlInstant(now), soonest, sqlInstant(now), interimSecondsDefault, slackSeconds];
+}
+
+async function staleIds(
+  db: Knex,
+  rules: StaleRules,
+  range: { after: string; to: string | null },
+): Promise<string[]> {
+  const [rows] = (await db.raw(
+    `SELECT a.radacctid FROM radacct a FORCE INDEX (radacct_open) ${interim}
+     WHERE a.radacctid > ? ${range.to === null ? '' : 'AND a.radacctid <= ?'} AND ${isStale}`,
+    [range.after, ...(range.to === null ? [] : [range.to]), ...staleBindings(rules)],
+  )) as unknown as [{ radacctid: string }[]];
+  return rows.map((row) => row.radacctid);
 }
 
 /** Whether no router at all sent an interim for so long: then accounting itself is down. */

@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Wake } from '../command.ts';
 import { type Decided, saveDecisions } from '../db/access-decisions.ts';
 import { type FactsOf, type LoginFacts, loginFacts } from '../db/account-facts.ts';
-import { chunksOf, inTransaction, isPassing, type Trx } from '../db/knex.ts';
+import { inTransaction, isPassing, type Trx } from '../db/knex.ts';
 import { alignRows, type DesiredRows } from '../db/radius-rows.ts';
 import { type Claim, fail, release } from '../db/reconcile-queue.ts';
 import { priorities, type Priority } from '../db/reconcile-requests.ts';
@@ -22,6 +22,13 @@ export interface LoginReconcileDeps {
   readonly log: Log;
   readonly vault: Vault;
   readonly wake: Wake;
+}
+
+export interface LoginPace {
+  /** Logins of one transaction, asked before each; 500 and no more. */
+  readonly size?: () => number;
+  /** What is not begun by then is given back. */
+  readonly isStopping?: () => boolean;
 }
 
 /** What one look at a batch came to. */
@@ -47,11 +54,13 @@ export interface LoginOutcome {
 export async function reconcileLogins(
   deps: LoginReconcileDeps,
   claims: readonly Claim[],
+  pace: LoginPace = {},
 ): Promise<LoginOutcome> {
   const total: LoginOutcome = { done: 0, failed: 0, rows: 0, decisions: 0, sessions: 0 };
   const projectLogin = projector(radiusSettingsOf(await readSettings(deps.db)));
-  const sorted = [...claims].sort((a, b) => Number(BigInt(a.key) - BigInt(b.key)));
-  for (const chunk of chunksOf(sorted, 500)) {
+  const left = [...claims].sort((a, b) => Number(BigInt(a.key) - BigInt(b.key)));
+  while (left.length > 0 && pace.isStopping?.() !== true) {
+    const chunk = left.splice(0, pace.size?.() ?? 500);
     const { outcome, dropped, failures } = await lookAndWrite(deps, projectLogin, chunk);
     // Here every COMMIT has returned, and what was fulfilled has left the queue with it.
     if (dropped.length > 0) await release(deps.db, dropped);
@@ -59,6 +68,7 @@ export async function reconcileLogins(
     await giveUp(deps, failures);
     add(total, outcome);
   }
+  await release(deps.db, left);
   deps.log.debug('logins reconciled', { ...total, keys: claims.length });
   return total;
 }
