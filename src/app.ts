@@ -5,6 +5,7 @@ import { createWakeSender, type WakeAddress } from './adapters/wake.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { CommandContext, Wake } from './command.ts';
 import type { Config } from './config.ts';
+import { damageIn, noteDamage } from './db/damage.ts';
 import { livingProcesses } from './db/heartbeats.ts';
 import { openDb } from './db/knex.ts';
 import { createLog, describeError, type Log } from './log.ts';
@@ -32,6 +33,7 @@ export function openApp(
   const clock = options.clock ?? systemClock;
   const log = createLog({ level: config.logLevel, role: options.role, silent: options.isSilent ?? false });
   const db = openDb(config.db, { poolMax: options.poolMax ?? 10 });
+  watchDamage({ db, clock, log });
   const vault = createVault(config.keys);
   const waker = createWaker({ db, key: vault.derive('wake'), clock, log });
   const app: App = {
@@ -57,6 +59,24 @@ export function openApp(
     },
   };
   return app;
+}
+
+/** Whoever meets a damaged table says so to everybody, a minute at the soonest after the last time. */
+const sayDamageEveryMs = 60_000;
+
+/** What the database calls damaged goes to the log and to Needs attention, whichever process met it. */
+function watchDamage({ db, clock, log }: { db: Knex; clock: Clock; log: Log }): void {
+  const saidAt = new Map<string, number>();
+  db.on('query-error', (error: unknown) => {
+    const damage = damageIn(error);
+    const now = performance.now();
+    if (damage === undefined || now - (saidAt.get(damage.name) ?? -Infinity) < sayDamageEveryMs) return;
+    saidAt.set(damage.name, now);
+    log.error('the database says that a table is damaged', damage);
+    noteDamage(db, damage, clock.now()).catch((failure: unknown) => {
+      log.error('damage not noted', { error: describeError(failure) });
+    });
+  });
 }
 
 const addressesKeptMs = 2000;

@@ -123,6 +123,7 @@ const forbidden: readonly { check: string; sql: string }[] = [
 export async function checkAll(world: World): Promise<Finding[]> {
   const { observer, place } = world;
   const findings = await observer.ask((db) => forbiddenRows(db, place.isp.today));
+  findings.push(...(await observer.ask(damageFindings)));
   findings.push(...(await ledgerFindings(world)), ...(await accountingFindings(world)));
   const complaint = await world.radius.complaint();
   if (complaint !== undefined) findings.push(finding('FreeRADIUS', 'the server', complaint));
@@ -148,6 +149,20 @@ export async function forbiddenRows(db: Knex, today: string): Promise<Finding[]>
     findings.push(...rows.map(({ who, what }) => finding(check, String(who), String(what), String(who))));
   }
   return findings;
+}
+
+/** A disk that was full, or a server killed in a write, may leave MariaDB itself with a broken index. */
+async function damageFindings(db: Knex): Promise<Finding[]> {
+  const [tables] = (await db.raw("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")) as unknown as [
+    Record<string, string>[],
+  ];
+  const names = tables.map((row) => Object.values(row)[0] ?? '');
+  const [said] = (await db.raw(`CHECK TABLE ${names.map(() => '??').join(', ')}`, names)) as unknown as [
+    { Table: string; Msg_type: string; Msg_text: string }[],
+  ];
+  return said
+    .filter((row) => row.Msg_type === 'error' || (row.Msg_type === 'status' && row.Msg_text !== 'OK'))
+    .map((row) => finding('MariaDB calls a table damaged', row.Table, row.Msg_text));
 }
 
 async function rowsOf(db: Knex, sql: string, values: string[]): Promise<{ who: Text; what: Text }[]> {

@@ -23,6 +23,9 @@ function troubleOf(job: SeenJob, now: Date): 'late' | 'failed' | null {
   return job.lastOutcome?.startsWith('failed') === true ? 'failed' : null;
 }
 
+/** What the database called damaged stays on the list for so long after it last said so: nobody tells when it is mended. */
+export const damageShownMs = 24 * 60 * 60_000;
+
 /** Without one of these something stands still; the pages themselves prove that `web` lives. */
 export const neededRoles = ['worker', 'lane', 'radius-agent', 'scheduler'] as const;
 

@@ -1,12 +1,13 @@
 import type { App } from '../app.ts';
 import { parkedSubscriptions } from '../db/attention.ts';
 import { countAttention, parkedKeyViews, silentRouters } from '../db/attention-list.ts';
+import { damagedTables } from '../db/damage.ts';
 import { livingProcesses, silentProcesses } from '../db/heartbeats.ts';
 import { latestLedgerCheck } from '../db/ledger-check.ts';
 import { runsIn } from '../db/overdue-runs.ts';
 import { clientFaults, placeOfFault } from '../db/radius-clients.ts';
 import { readSchedule } from '../db/schedule.ts';
-import { jobsInTrouble, missingRoles } from '../domain/attention.ts';
+import { damageShownMs, jobsInTrouble, missingRoles } from '../domain/attention.ts';
 import { countMax } from './list.ts';
 
 /** How much needs attention, of each kind and together; a kind is counted to ten thousand and no further. */
@@ -16,6 +17,7 @@ export async function attentionCounts(app: App) {
   const counts = {
     ...counted,
     ledger: check?.verdict === 'broken' ? 1 : 0,
+    damaged: (await damagedNow(app)).length,
     jobs: jobsInTrouble(await readSchedule(app.db), app.clock.now()).length,
     processes: (await silentProcesses(app.db)).length + missingRoles(await livingProcesses(app.db)).length,
   };
@@ -32,6 +34,7 @@ const nothing = {
   subscriptions: [] as Awaited<ReturnType<typeof parkedSubscriptions>>,
   faults: [] as Awaited<ReturnType<typeof clientFaults>>,
   routers: [] as Awaited<ReturnType<typeof silentRouters>>,
+  damaged: [] as Awaited<ReturnType<typeof damagedNow>>,
   ledger: null as NonNullable<Awaited<ReturnType<typeof latestLedgerCheck>>> | null,
   runs: [] as Awaited<ReturnType<typeof runsIn>>,
   jobs: [] as ReturnType<typeof jobsInTrouble<Awaited<ReturnType<typeof readSchedule>>[number]>>,
@@ -49,12 +52,17 @@ export async function attentionList(app: App, limit: number): Promise<AttentionL
     subscriptions: await parkedSubscriptions(db, limit),
     faults: await clientFaults(db, limit),
     routers: await silentRouters(db, limit),
+    damaged: await damagedNow(app),
     ledger: check?.verdict === 'broken' ? check : null,
     runs: (await runsIn(db, ['held'])).slice(0, limit),
     jobs: jobsInTrouble(await readSchedule(db), app.clock.now()),
     silent: await silentProcesses(db),
     missing: missingRoles(await livingProcesses(db)),
   };
+}
+
+function damagedNow({ db, clock }: App) {
+  return damagedTables(db, new Date(clock.now().getTime() - damageShownMs));
 }
 
 /** One kind alone, a page of it after a place, and where the next page begins. */

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { App } from '../../app.ts';
+import { damagedTables } from '../../db/damage.ts';
 import { appliedMigrations, databaseFacts, looseNameColumns, secretKeyIds } from '../../db/doctor.ts';
+import { damageShownMs } from '../../domain/attention.ts';
 import { count } from '../format.ts';
 import { broken, type Finding, look, ok, unknown } from './finding.ts';
 
@@ -28,6 +30,7 @@ export async function checkDatabase(app: App): Promise<Finding[]> {
           'run NTP (chrony) on both: leases, due days and FreeRADIUS go by them',
         ),
     ...(await schemaFindings(app)),
+    await damageFinding(app),
     await keyFinding(app),
   ];
 }
@@ -68,6 +71,16 @@ async function schemaFindings(app: App): Promise<Finding[]> {
           'create the database with COLLATE utf8mb4_nopad_bin and migrate again',
         ),
   ];
+}
+
+async function damageFinding(app: App): Promise<Finding> {
+  const damaged = await damagedTables(app.db, new Date(app.clock.now().getTime() - damageShownMs));
+  if (damaged.length === 0) return ok('tables', 'the database called none damaged in the last day');
+  return broken(
+    'tables',
+    `called damaged by the database: ${damaged.map(({ name, code }) => `${name} (${code})`).join(', ')}`,
+    'look at the disk, then CHECK TABLE and ALTER TABLE … FORCE, as docs/production.md says',
+  );
 }
 
 function shippedMigrations(): string[] {
