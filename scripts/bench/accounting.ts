@@ -110,7 +110,7 @@ async function measure(
     mariadbPid: bench.mariadb.child.pid,
     say: print,
   });
-  for (const side of Object.values(sides)) if (side.sent > 0) await verify(side, plan.open);
+  for (const [name, side] of Object.entries(sides)) if (side.sent > 0) await verify(name, side, plan.open);
   print(`\n${plan.open} sessions open; ${plan.turns} turns of ${plan.seconds} s; ${machine()}\n`);
   print(`${tableOf(figures, 'packets', names['sql'] ?? '')}\n`);
   if (plan.poolMegabytes !== undefined) print(`${writtenTableOf(figures, 'packets')}\n`);
@@ -180,7 +180,7 @@ function rest(side: Side): AccountingStream {
 }
 
 /** Every packet that was answered is in the database: as many sessions, as many of them ended, as many octets. */
-async function verify(side: Side, open: number): Promise<void> {
+async function verify(name: string, side: Side, open: number): Promise<void> {
   const { begun, ended, octets } = side.stream.after(side.sent);
   const [rows] = (await side.db.raw(
     `SELECT COUNT(*) AS sessions, SUM(acctstoptime IS NOT NULL) AS ended, SUM(acctoutputoctets) AS octets
@@ -190,10 +190,10 @@ async function verify(side: Side, open: number): Promise<void> {
   const expected = `${open + begun} ${ended} ${octets}`;
   if (found !== expected) {
     throw new Error(
-      `stored: sessions, ended and octets are ${found}, but what was answered makes ${expected}`,
+      `${name} has stored: sessions, ended and octets are ${found}, but what was answered makes ${expected}`,
     );
   }
-  print(`${side.sent} packets answered, all of them stored: ${found}`);
+  print(`${name}: ${side.sent} packets answered, all of them stored: ${found}`);
 }
 
 await main();
