@@ -26,6 +26,7 @@ import { decideInvoices } from '../domain/invoice.ts';
 import { invoiceEntry } from '../domain/ledger.ts';
 import { AppError, invalid } from '../errors.ts';
 import { describeError } from '../log.ts';
+import { isAboutSomebody } from './run-faults.ts';
 import { inHalves, inTurn, patienceWith } from './run-turns.ts';
 import { catchUpMax, type DueKey, duePages } from './invoice-run-plan.ts';
 import { type Call, type MoneyDay, newCall, readMoneyDay } from './posting.ts';
@@ -181,7 +182,7 @@ async function applyPage(ctx: CommandContext, run: InvoiceRun, page: readonly Du
 
 /**
  * Halves a batch that fails until the ones at fault are alone. What passes by itself (a lost connection, a lock) is no
- * fault of theirs: it ends the run, which is started again.
+ * fault of theirs, nor is a disk that is full: it ends the run, which is started again.
  */
 async function issueOrIsolate(
   ctx: CommandContext,
@@ -192,7 +193,7 @@ async function issueOrIsolate(
     await inHalves(batch, (part) => issueBatch(ctx, run, part));
     return [];
   } catch (error) {
-    if (isPassing(error)) throw error;
+    if (isPassing(error) || !isAboutSomebody(error)) throw error;
     const only = batch[0];
     if (only === undefined) return [];
     if (batch.length === 1) return [{ key: only, error }];

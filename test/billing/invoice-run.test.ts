@@ -286,6 +286,19 @@ describe('invoice run', () => {
     expect(run).to.include({ isResumed: true, issuedCount: 12, dueCount: 12 });
   });
 
+  it('when the disk is full, parks nobody, however few are left', async () => {
+    await manyPayers(3);
+    await t.db.raw(
+      `CREATE TRIGGER full_disk BEFORE INSERT ON invoice FOR EACH ROW
+       SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'`,
+    );
+    const error = await invoiceOn(ctx, '2026-03-01').catch((caught: unknown) => caught);
+    expect(error).to.include({ errno: 1114 });
+    expect(await parkedForInvoicing(t.db, 10)).to.deep.equal([]);
+    await t.db.raw('DROP TRIGGER full_disk');
+    expect(await invoiceOn(ctx, '2026-03-01')).to.include({ isResumed: true, issuedCount: 3 });
+  });
+
   it('killed between two batches and started again, goes on in the same run and issues each once', async function () {
     this.timeout(60_000);
     await manyPayers(1100);

@@ -456,6 +456,24 @@ describe('reconcile/login', () => {
       expect(await reconcileLogins(ctx, await claimLogins(db))).to.include({ done: 1, failed: 0 });
     });
 
+    it('reconcileLogins, when the disk is full, fails as a whole and gives up on nobody', async function () {
+      this.timeout(60_000);
+      const ids = await manyLogins(db, 20, 'fulldisk');
+      await db.raw(
+        `CREATE TRIGGER full_disk BEFORE INSERT ON radcheck FOR EACH ROW
+         SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1114, MESSAGE_TEXT = 'The table is full'`,
+      );
+      try {
+        const thrown = await reconcile(ids).catch((error: unknown) => error);
+        expect(thrown).to.include({ errno: 1114 });
+        const attempts = await db('reconcile_queue').whereIn('key', ids).pluck<number[]>('attempts');
+        expect(attempts).to.deep.equal(ids.map(() => 0));
+      } finally {
+        await db.raw('DROP TRIGGER full_disk');
+        await db('reconcile_queue').del();
+      }
+    });
+
     it('reconcileLogins, of one that stays broken, parks it under Needs attention', async function () {
       this.timeout(60_000);
       const login = await aLogin(db);
