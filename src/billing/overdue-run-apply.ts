@@ -53,6 +53,13 @@ export function correlationOf(runId: OverdueRunId): string {
   return `overdue-run:${runId}`;
 }
 
+/** Throws AppError `not_found`. */
+export async function runOf(ctx: CommandContext, runId: OverdueRunId): Promise<OverdueRun> {
+  const run = await findRun(ctx.db, runId);
+  if (run === undefined) throw notFound(`overdue run ${runId}`);
+  return run;
+}
+
 /**
  * Suspends what the run planned, at most 500 subscribers a transaction. Each subscriber is decided again from fresh
  * facts under the lock that payments take too, so a payment in the middle of a run wins. Killed at any point and called
@@ -381,10 +388,4 @@ function progressOf(runId: OverdueRunId, counts: ActionCounts): ApplyProgress {
     changed: counts.changed,
     parked: counts.parked,
   };
-}
-
-async function runOf(ctx: CommandContext, runId: OverdueRunId): Promise<OverdueRun> {
-  const run = await findRun(ctx.db, runId);
-  if (run === undefined) throw notFound(`overdue run ${runId}`);
-  return run;
 }

@@ -6,7 +6,6 @@ import { inTransaction, type Trx } from '../db/knex.ts';
 import {
   actionsOf,
   countActions,
-  findRun,
   markActions,
   moveRun,
   nextSubscribers,
@@ -18,9 +17,8 @@ import { lockSubscribers } from '../db/subscriber-lock.ts';
 import { closeSuspensions, openSuspensionsOf } from '../db/suspensions.ts';
 import { addDays, type Day, dayIn } from '../domain/day.ts';
 import type { OverdueRunId, SubscriberId } from '../domain/ids.ts';
-import { notFound } from '../errors.ts';
 import { line, parseInput } from '../input.ts';
-import { type ActionCounts, correlationOf } from './overdue-run-apply.ts';
+import { type ActionCounts, correlationOf, runOf } from './overdue-run-apply.ts';
 import { inHalves, inTurn, patienceWith } from './run-turns.ts';
 
 export type RollbackResult =
@@ -196,10 +194,4 @@ async function finish(ctx: CommandContext, runId: OverdueRunId): Promise<void> {
       diff: { ...counts },
     });
   });
-}
-
-async function runOf(ctx: CommandContext, runId: OverdueRunId): Promise<OverdueRun> {
-  const run = await findRun(ctx.db, runId);
-  if (run === undefined) throw notFound(`overdue run ${runId}`);
-  return run;
 }

@@ -9,7 +9,6 @@ import {
   actionsOf,
   actionsOfSubscriptions,
   countActions,
-  findRun,
   insertRun,
   markActions,
   moveRun,
@@ -28,9 +27,9 @@ import { type Day, dayIn } from '../domain/day.ts';
 import type { OverdueRunId, SubscriberId, SubscriptionId } from '../domain/ids.ts';
 import { deferUntil, isUnusual } from '../domain/overdue.ts';
 import { compareIds } from '../domain/payment-allocation.ts';
-import { invalid, notFound } from '../errors.ts';
+import { invalid } from '../errors.ts';
 import { day, line, parseInput } from '../input.ts';
-import { applyOverdueRun, type ApplyProgress, correlationOf } from './overdue-run-apply.ts';
+import { applyOverdueRun, type ApplyProgress, correlationOf, runOf } from './overdue-run-apply.ts';
 import { type PlannedAction, planOverdueRun, type PlanPage, type PlanTotals } from './overdue-run-plan.ts';
 import { rollbackRun } from './overdue-run-rollback.ts';
 
@@ -374,10 +373,4 @@ async function dropOutdated(ctx: CommandContext, today: Day): Promise<void> {
     if (!isScheduled && !isDead) continue;
     await cancelRun(ctx, { runId: run.id, note: `not begun in time; ${today} has a run of its own` });
   }
-}
-
-async function runOf(ctx: CommandContext, id: OverdueRunId): Promise<OverdueRun> {
-  const run = await findRun(ctx.db, id);
-  if (run === undefined) throw notFound(`overdue run ${id}`);
-  return run;
 }
