@@ -83,6 +83,19 @@ describe('tidy', () => {
     expect(hits(filesBelow('templates', /\.hbs$/), /\{\{\{|\{\{&/, [])).to.deep.equal([]);
   });
 
+  it('what a router wrote is hex in %{sql:}, where FreeRADIUS does not escape it whole', () => {
+    const files = filesBelow('freeradius', /./);
+    const uses = files.flatMap((file) => linesOf(file).filter((line) => /^[^#]*%\{sql:/.test(line)));
+    expect(uses).to.have.length.above(0);
+    const queries = files.map((file) => linesOf(file).join('\n').replaceAll('\\\n', ' ')).join('\n');
+    for (const use of uses) {
+      const [, name = 'none'] = /%\{sql:\$\{modules\.sql\.(\w+)\}\}/.exec(use) ?? [];
+      const [query = ''] = queries.match(new RegExp(`^\\s*${name} = .*$`, 'm')) ?? [];
+      expect(query, use).to.include(`x'%{hex:`);
+      expect(query, use).to.not.match(/(?<!x)'%\{|'%\{(?!hex:)/);
+    }
+  });
+
   it('migrations can be run again', () => {
     const plain = /^\s*(CREATE (TABLE|INDEX|UNIQUE INDEX|VIEW)) (?!IF NOT EXISTS)|^\s*DROP (?!\w+ IF EXISTS)/;
     expect(hits(sql, plain, [])).to.deep.equal([]);

@@ -276,6 +276,41 @@ describe('FreeRADIUS: rejects', () => {
       expect(await isOnline()).to.equal(true);
     });
 
+    it('of a name with an apostrophe or a backslash, counts as of any other', async () => {
+      for (const username of ["o'hara", 'back\\', `"quoted"`, '%{user-name}']) {
+        await radius.login(username, { 'Cleartext-Password': 'p', 'Simultaneous-Use': '1' });
+        await open({ username, acctuniqueid: `of ${username}` });
+        const reply = await dial({ username });
+        expect(reply?.get('Reply-Message'), username).to.equal('already_online');
+        const here = await dial({ username, mac: otherMac });
+        expect(here?.kind, `${username}, at the device that is online`).to.equal('accept');
+      }
+    });
+
+    it('with a device that is named like a piece of SQL, counts all the same', async () => {
+      await allow(1);
+      await open({});
+      const devices = [
+        `' AND FALSE) -- `,
+        `\\' AND FALSE) -- `,
+        `'; -- `,
+        '\\',
+        `010.1.1.1\\`,
+        `''`,
+        `a' 'b`,
+        '\\'.repeat(250),
+        "o'hara",
+        `x%{User-Name}`,
+      ];
+      for (const device of devices) {
+        const reply = await dial({ username: 'ann', mac: device });
+        expect(reply?.get('Reply-Message'), device).to.equal('already_online');
+      }
+      await radius.db('radacct').delete();
+      await open({ callingstationid: "ann's device" });
+      expect((await dial({ username: 'ann', mac: "ann's device" }))?.kind).to.equal('accept');
+    });
+
     it('without the row, counts nothing', async () => {
       await radius.login('ann', { 'Cleartext-Password': 'p' });
       await open({});

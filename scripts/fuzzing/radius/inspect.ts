@@ -74,7 +74,9 @@ function inspectLogs(world: RadiusWorld, found: (rule: string, about?: string) =
       .split('\n')
       .filter((line) => /: (Error|ERROR)\b/.test(line) && !line.includes('Unable to open file'));
     for (const line of errors) {
-      if (/sql|mysql/i.test(line) && !line.includes('Ignoring duplicate packet'))
+      // The campaign uses an identifier again before a server that is busy with the first has answered it: no fault of SQL's.
+      const isAboutOrder = /Ignoring duplicate packet|Received conflicting packet/.test(line);
+      if (/sql|mysql/i.test(line) && !isAboutOrder)
         found(`FreeRADIUS's log: ${sortOf(line)}`, line.slice(0, 800));
     }
   }
