@@ -1,5 +1,5 @@
 import type { StaffRole } from '../domain/permissions.ts';
-import { type Db, fromSqlInstant, sqlInstant } from './knex.ts';
+import { type Db, fromSqlInstant, repeatStatement, sqlInstant } from './knex.ts';
 
 export interface StaffSession {
   idHash: string;
@@ -11,11 +11,12 @@ export interface StaffSession {
   seenAt: Date;
 }
 
+/** Repeated where it meets the end of others' sessions; asked twice, it is there once. */
 export async function insertStaffSession(
   db: Db,
   session: { idHash: string; staffId: string; at: Date; expiresAt: Date; address: string; agent: string },
 ): Promise<void> {
-  await db('staff_session').insert({
+  const row = {
     id_hash: session.idHash,
     staff_id: session.staffId,
     created_at: sqlInstant(session.at),
@@ -23,6 +24,9 @@ export async function insertStaffSession(
     expires_at: sqlInstant(session.expiresAt),
     address: session.address.slice(0, 45),
     agent: session.agent.slice(0, 190),
+  };
+  await repeatStatement(db, async () => {
+    await db('staff_session').insert(row).onConflict('id_hash').ignore();
   });
 }
 
@@ -100,7 +104,9 @@ export async function sessionsOfStaff(db: Db, staffId: string, at: Date): Promis
 }
 
 export async function deleteStaffSession(db: Db, idHash: string): Promise<void> {
-  await db('staff_session').where({ id_hash: idHash }).del();
+  await repeatStatement(db, async () => {
+    await db('staff_session').where({ id_hash: idHash }).del();
+  });
 }
 
 /** Signs a person out everywhere, but for one session if given. Gives how many ended. */
@@ -111,5 +117,5 @@ export async function deleteSessionsOfStaff(db: Db, staffId: string, except?: st
 }
 
 export async function deleteExpiredSessions(db: Db, at: Date): Promise<number> {
-  return await db('staff_session').where('expires_at', '<=', sqlInstant(at)).del();
+  return repeatStatement(db, async () => db('staff_session').where('expires_at', '<=', sqlInstant(at)).del());
 }
