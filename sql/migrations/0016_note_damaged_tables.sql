@@ -2,6 +2,5 @@
 CREATE TABLE IF NOT EXISTS damaged_table (
   name VARCHAR(64) NOT NULL PRIMARY KEY,
   code VARCHAR(64) NOT NULL COMMENT 'the database''s name for it',
-  first_said_at DATETIME(3) NOT NULL,
   said_at DATETIME(3) NOT NULL
 );

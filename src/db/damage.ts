@@ -4,7 +4,6 @@ export interface DamagedTable {
   readonly name: string;
   /** The database's name for what is wrong, such as ER_NOT_KEYFILE. */
   readonly code: string;
-  readonly firstSaidAt: Date;
   readonly saidAt: Date;
 }
 
@@ -36,7 +35,7 @@ export function damageIn(error: unknown): { name: string; code: string } | undef
 
 export async function noteDamage(db: Db, damage: { name: string; code: string }, at: Date): Promise<void> {
   await db('damaged_table')
-    .insert({ ...damage, first_said_at: sqlInstant(at), said_at: sqlInstant(at) })
+    .insert({ ...damage, said_at: sqlInstant(at) })
     .onConflict('name')
     .merge(['code', 'said_at']);
 }
@@ -46,11 +45,10 @@ export async function damagedTables(db: Db, since: Date): Promise<DamagedTable[]
   const rows = await db('damaged_table')
     .where('said_at', '>=', sqlInstant(since))
     .orderBy('name')
-    .select<{ name: string; code: string; first_said_at: string; said_at: string }[]>('*');
+    .select<{ name: string; code: string; said_at: string }[]>('*');
   return rows.map((row) => ({
     name: row.name,
     code: row.code,
-    firstSaidAt: fromSqlInstant(row.first_said_at),
     saidAt: fromSqlInstant(row.said_at),
   }));
 }
