@@ -70,7 +70,7 @@ interface Judged {
 async function ask(world: World, wire: Wire, one: Case): Promise<Judged> {
   const answer = await wire.ask(one.bytes, one.isHead);
   if (typeof answer === 'string')
-    return { faults: [{ rule: `it ${answer} without an answer`, told: '' }], said: answer };
+    return { faults: [{ rule: `it ${answer} without an answer`, told: wire.brokenBy }], said: answer };
   const isOut = answer.status === 401 || (answer.headers.get('location') ?? '').startsWith('/sign-in');
   if (one.person !== null && isOut) await world.heal(one.person);
   const asked = { path: one.path, mayShowSecret: one.mayShowSecret };

@@ -16,6 +16,7 @@ export class Wire {
   #socket: Socket | undefined;
   #bytes: Buffer = Buffer.alloc(0);
   #isEnded = false;
+  #why = '';
   #wake: () => void = () => undefined;
 
   constructor(port: number) {
@@ -48,6 +49,11 @@ export class Wire {
     return answer;
   }
 
+  /** What ended the last connection that broke, as the system calls it; nothing where none did. */
+  get brokenBy(): string {
+    return this.#why;
+  }
+
   close(): void {
     this.#socket?.removeAllListeners('data').removeAllListeners('close').destroy();
     this.#socket = undefined;
@@ -63,7 +69,9 @@ export class Wire {
       this.#bytes = this.#bytes.length === 0 ? part : Buffer.concat([this.#bytes, part]);
       this.#wake();
     });
-    socket.on('error', () => undefined);
+    socket.on('error', (error) => {
+      this.#why = (error as NodeJS.ErrnoException).code ?? error.message;
+    });
     socket.on('close', () => {
       this.#isEnded = true;
       this.#wake();

@@ -20,7 +20,7 @@ import { captureLog } from '../log-capture.ts';
 import { databasePassword, type OwnDatabase, openOwnDatabase } from '../servers.ts';
 import { discover, type Site } from './discover.ts';
 import { addTraffic } from './traffic.ts';
-import { Wire } from './wire.ts';
+import { type Answer, Wire } from './wire.ts';
 
 export const staffPassword = 'canary staff password 93ad';
 /** What is typed where a password or a secret is asked for. */
@@ -114,8 +114,19 @@ function startsOf(): string[] {
   return ['/', ...plain.flatMap((path) => [path.replaceAll(/:\w+/g, '1'), path.replaceAll(/:\w+/g, '3')])];
 }
 
-/** As signing in does, without its deliberate slowness. */
+/** Another case may just disable the account, or end its sessions: it is tried again. */
 async function signIn(app: App, port: number, person: Person): Promise<void> {
+  let answer: Answer | 'hangs' | 'closed' = 'closed';
+  for (let attempt = 1; attempt <= 5; attempt++) {
+    answer = await tryToSignIn(app, port, person);
+    if (person.csrf !== '') return;
+  }
+  const said = typeof answer === 'string' ? answer : String(answer.status);
+  throw new Error(`${person.role} could not be signed in: ${said}`);
+}
+
+/** As signing in does, without its deliberate slowness; without a token where it did not work. */
+async function tryToSignIn(app: App, port: number, person: Person): Promise<Answer | 'hangs' | 'closed'> {
   const username = usernameOf(person.role);
   await app.db('staff').where({ username }).update({
     role: person.role,
@@ -145,7 +156,7 @@ async function signIn(app: App, port: number, person: Person): Promise<void> {
   wire.close();
   person.csrf =
     typeof answer === 'string' ? '' : (/name="_csrf" value="([^"]+)"/.exec(answer.body)?.[1] ?? '');
-  if (person.csrf === '') throw new Error(`${person.role} could not be signed in`);
+  return answer;
 }
 
 /** What must not turn up: secrets of the demo's logins and routers too, as the database keeps them sealed. */
