@@ -1,6 +1,6 @@
 import { chunksOf, type Db, sqlInstant } from './knex.ts';
 import { databaseNow, databaseNowPlus } from './leases.ts';
-import { priorities, randomVersion } from './reconcile-requests.ts';
+import { asNumber, priorities, randomVersion } from './reconcile-requests.ts';
 import { sessionDiffers, sessionIsEnding } from './sessions.ts';
 
 /**
@@ -66,16 +66,55 @@ export async function endOfOpenStretch(db: Db, afterId: string, count: number): 
   return row?.radacctid ?? null;
 }
 
+/** Where a walk over claims stands: after this instant and session. */
+export interface ClaimPlace {
+  readonly at: string;
+  readonly radacctid: string;
+}
+
 /**
- * Requests the open sessions with ids in (after, to] that do not have what is decided, or whose Class is ours and whose
- * login is unknown. A key that waits already is left as it is, with its backoff, and so is a session that is ending, or
- * one on a router that was removed: there is nobody to send to. Gives how many were requested.
+ * The next `limit` sessions that their routers claimed gone at or after `place`, and were heard of since: the claim was
+ * wrong. `next` is null at the end. Claims that nobody contradicts stay, so the caller begins late enough.
+ */
+export async function heardAfterClaim(
+  db: Db,
+  place: ClaimPlace,
+  limit: number,
+): Promise<{ ids: string[]; next: ClaimPlace | null }> {
+  const [rows = []]: { radacctid: string; claimed_gone_at: string; is_heard: number | null }[][] = await db.raw(
+    `SELECT c.radacctid, c.claimed_gone_at, a.acctstoptime IS NULL AND a.acctupdatetime > c.claimed_gone_at AS is_heard
+     FROM (SELECT radacctid, claimed_gone_at FROM session_access FORCE INDEX (session_access_claimed)
+           WHERE claimed_gone_at >= ? AND (claimed_gone_at > ? OR radacctid > ?)
+           ORDER BY claimed_gone_at, radacctid LIMIT ?) c
+     LEFT JOIN radacct a ON a.radacctid = c.radacctid
+     ORDER BY c.claimed_gone_at, c.radacctid`,
+    [place.at, place.at, asNumber(place.radacctid), limit],
+  );
+  const last = rows.length < limit ? undefined : rows.at(-1);
+  return {
+    ids: rows.filter((row) => row.is_heard === 1).map((row) => row.radacctid),
+    next: last === undefined ? null : { at: last.claimed_gone_at, radacctid: last.radacctid },
+  };
+}
+
+/** Open sessions by their ids: a stretch (after, to], or some. */
+export type WhichSessions = { readonly after: string; readonly to: string } | { readonly ids: readonly string[] };
+
+/**
+ * Requests those of these open sessions that do not have what is decided, or whose Class is ours and whose login is
+ * unknown. A key that waits already is left as it is, with its backoff, and so is a session that is ending, or one on a
+ * router that was removed: there is nobody to send to. Gives how many were requested.
  */
 export async function requestDriftedSessions(
   db: Db,
-  range: { after: string; to: string },
+  which: WhichSessions,
   requestedBy: string,
 ): Promise<number> {
+  const range =
+    'ids' in which
+      ? { where: `a.radacctid IN (${which.ids.map(() => '?').join(', ')})`, bindings: which.ids }
+      : { where: 'a.radacctid > ? AND a.radacctid <= ?', bindings: [which.after, which.to] };
+  if (range.bindings.length === 0) return 0;
   const [found = []]: { radacctid: string; router_id: string }[][] = await db.raw(
     `SELECT a.radacctid, COALESCE(a.router_id, n.id) AS router_id
      FROM radacct a
@@ -84,7 +123,7 @@ export async function requestDriftedSessions(
      LEFT JOIN session_access s ON s.radacctid = a.radacctid
      LEFT JOIN router n ON a.router_id IS NULL AND n.live_address = a.nasipaddress
      LEFT JOIN reconcile_queue q ON q.kind = 'session' AND q.\`key\` = a.radacctid
-     WHERE a.radacctid > ? AND a.radacctid <= ? AND a.acctstoptime IS NULL AND q.id IS NULL
+     WHERE ${range.where} AND a.acctstoptime IS NULL AND q.id IS NULL
        AND COALESCE(a.router_id, n.id) IS NOT NULL
        AND NOT EXISTS (SELECT 1 FROM router gone WHERE gone.id = a.router_id AND gone.removed_at IS NOT NULL)
        AND ((d.login_id IS NOT NULL AND ${sessionDiffers})
@@ -92,7 +131,7 @@ export async function requestDriftedSessions(
              AND (s.claimed_gone_at IS NULL OR a.acctupdatetime > s.claimed_gone_at)))
        AND NOT ${sessionIsEnding}
      ORDER BY a.radacctid`,
-    [range.after, range.to],
+    [...range.bindings],
   );
   let requested = 0;
   for (const chunk of chunksOf(found, 500)) requested += await requestUnasked(db, chunk, requestedBy);

@@ -3,7 +3,9 @@ import type { Knex } from 'knex';
 import type { Clock } from '../clock.ts';
 import type { Wake } from '../command.ts';
 import {
+  type ClaimPlace,
   endOfOpenStretch,
+  heardAfterClaim,
   leaseTail,
   newestAccountingId,
   releaseTail,
@@ -11,6 +13,7 @@ import {
   saveTail,
 } from '../db/accounting-tail.ts';
 import { probeReturningRouters } from '../db/lanes.ts';
+import { sqlInstant } from '../db/knex.ts';
 import { wakeKeysOfRouters } from '../db/reconcile-queue.ts';
 import { describeError, type Log } from '../log.ts';
 import { regularly } from './regularly.ts';
@@ -32,11 +35,14 @@ const leaseMs = 15_000;
 const trailingMs = 30_000;
 const rereadEveryMs = 5000;
 const stretch = 2000;
+/** Whoever is heard of later than this after a claim is found by the walk over open sessions. */
+const claimsKeptMs = 2 * 3_600_000;
 
 /**
  * Reads new accounting rows: a session that was accepted from old rows, or whose Start came after somebody listed the
  * open ones, requests its key. Between that it walks over all open sessions, so that one which was re-opened, or which a
- * crash left behind, is found within minutes too. And it notices when a silent router's accounting moves again.
+ * crash left behind, is found within minutes too. And it notices when a silent router's accounting moves again, and when
+ * a router accounts for a session that it claimed gone.
  */
 export function startTail(deps: TailDeps): { stop(): Promise<void> } {
   const tail = new Tail(deps);
@@ -61,6 +67,8 @@ class Tail {
   #seen: { id: string; at: number }[] = [];
   #rereadAt = -Infinity;
   #sweep: { after: string; restAt: number } = { after: '0', restAt: -Infinity };
+  /** Where the walk over claims goes on; null at its beginning. */
+  #claims: ClaimPlace | null = null;
 
   constructor(deps: TailDeps) {
     this.#deps = deps;
@@ -94,6 +102,7 @@ class Tail {
       // A long way behind, as at the first start: the rows before have been committed long ago.
       await saveTail(db, name, processId, { to: read.to, at: clock.now() });
     }
+    requested += await this.#askAfterClaims();
     requested += await this.#sweepOn(now);
     if (requested > 0) this.#deps.wake('lane');
     return read.to !== newest;
@@ -124,6 +133,15 @@ class Tail {
     log.info('routers account again', { routerIds: returned });
     await wakeKeysOfRouters(db, returned);
     wake('lane');
+  }
+
+  /** A router that claims living sessions gone would otherwise leave them as they are until the walk comes by. */
+  async #askAfterClaims(): Promise<number> {
+    const { db, clock } = this.#deps;
+    const since = sqlInstant(new Date(clock.now().getTime() - claimsKeptMs));
+    const { ids, next } = await heardAfterClaim(db, this.#claims ?? { at: since, radacctid: '0' }, stretch);
+    this.#claims = next;
+    return requestDriftedSessions(db, { ids }, this.#requestedBy);
   }
 
   async #sweepOn(now: number): Promise<number> {

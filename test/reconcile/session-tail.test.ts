@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { until } from '../../scripts/servers/child.ts';
 import { systemClock } from '../../src/clock.ts';
-import { openDb } from '../../src/db/knex.ts';
+import { heardAfterClaim } from '../../src/db/accounting-tail.ts';
+import { openDb, sqlInstant } from '../../src/db/knex.ts';
 import { startTail, type TailDeps } from '../../src/reconcile/tail.ts';
 import { testDb, type TestDb } from '../support/db.ts';
 import { aLogin, aRouter, aSession, emptySessions, queueSize, silentLog } from './session-support.ts';
@@ -123,6 +124,67 @@ describe('tail of accounting', function () {
     expect(await queueSize(db)).to.equal(0);
     await db('radacct').where('radacctid', session).update({ acctstoptime: null });
     await until('the key', async () => (await queueSize(db)) === 1, { timeoutMs: 5000 });
+  });
+
+  describe('a session that its router claimed gone', () => {
+    const ago = (ms: number) => sqlInstant(new Date(Date.now() - ms));
+    const claim = (radacctid: string, loginId: string, at: string) =>
+      db('session_access').insert({
+        radacctid,
+        login_id: loginId,
+        access_fingerprint: '',
+        redial_fingerprint: '',
+        generation: 0,
+        claimed_gone_at: at,
+      });
+    const denied = async (claimedAt: string) => {
+      const login = await aLogin(db, { access: 'denied' });
+      const session = await aSession(db, login, { updatedAt: ago(5 * 3_600_000) });
+      await claim(session, login.id, claimedAt);
+      return session;
+    };
+    const heard = (session: string, at: string) =>
+      db('radacct').where('radacctid', session).update({ acctupdatetime: at });
+
+    it('when an interim contradicts it, is asked for at once, and not only when the walk comes by', async () => {
+      const session = await denied(ago(60_000));
+      const silent = await denied(ago(60_000));
+      tail();
+      await isRead();
+      await wait(200);
+      expect(await queueSize(db)).to.equal(0);
+      await heard(session, ago(5000));
+      await until('the key', async () => (await queueSize(db)) === 1, { timeoutMs: 5000 });
+      await until('the lane is woken', () => woken.includes('lane'), { timeoutMs: 5000 });
+      expect(await keys()).to.deep.equal([session]).and.not.to.include(silent);
+    });
+
+    it('when more were claimed than one look holds, is found in the look that comes to it', async () => {
+      const at = ago(60_000);
+      const sessions: string[] = [];
+      // Two of the same instant at the end of the first look.
+      for (const claimedAt of [ago(90_000), at, at, ago(30_000), ago(20_000)])
+        sessions.push(await denied(claimedAt));
+      for (const session of sessions.slice(2)) await heard(session, ago(1000));
+      const begin = { at: ago(3_600_000), radacctid: '0' };
+      const first = await heardAfterClaim(db, begin, 2);
+      expect(first.ids).to.deep.equal([]);
+      const second = await heardAfterClaim(db, first.next ?? begin, 2);
+      expect(second.ids).to.deep.equal(sessions.slice(2, 4));
+      const third = await heardAfterClaim(db, second.next ?? begin, 2);
+      expect(third).to.deep.equal({ ids: sessions.slice(4), next: null });
+    });
+
+    it('when it has ended, or accounting has forgotten it, is not asked for', async () => {
+      const [ended = '', forgotten = ''] = [await denied(ago(60_000)), await denied(ago(60_000))];
+      await heard(ended, ago(1000));
+      await db('radacct').where('radacctid', ended).update({ acctstoptime: ago(500) });
+      await db('radacct').where('radacctid', forgotten).del();
+      expect(await heardAfterClaim(db, { at: ago(3_600_000), radacctid: '0' }, 10)).to.deep.equal({
+        ids: [],
+        next: null,
+      });
+    });
   });
 
   it('when a key waits already, leaves its backoff alone; a session that is ending is not asked again', async () => {
