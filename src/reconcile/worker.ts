@@ -66,7 +66,9 @@ export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Work
   const lookBulk: Look = (claims, isStopping) => reconcileLogins(deps, claims, { size, isStopping });
   const bulkMost = () => settled.bulkClaim;
   const most = () => settled.batch;
-  const loops = [startLoop(deps, 'login', lookUrgent, { ...settled, which: 'urgent', most })];
+  // What people wait for is many when a run is taken back, and then it is to go as fast as the run did.
+  const urgent = { ...settled, which: 'urgent' as const, most, isBesideFull: true };
+  const loops = [startLoop(deps, 'login', lookUrgent, urgent)];
   for (let n = 0; n < settled.loginLooks; n++) {
     loops.push(startLoop(deps, 'login', lookBulk, { ...settled, which: 'bulk', most: bulkMost }));
   }
@@ -90,18 +92,29 @@ export function startWorker(deps: WorkerDeps, options: WorkerOptions = {}): Work
 
 type Look = (claims: readonly Claim[], isStopping: () => boolean) => Promise<unknown>;
 
-type LoopOptions = Required<WorkerOptions> & { which?: 'urgent' | 'bulk'; most: () => number };
+type LoopOptions = Required<WorkerOptions> & {
+  which?: 'urgent' | 'bulk';
+  most: () => number;
+  /** A look behind a full batch begins before that one has ended. */
+  isBesideFull?: boolean;
+};
 
 function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: LoopOptions): Worker {
   const nap = createNap();
   let isStopping = false;
   const run = async () => {
+    let beside: Promise<Came> = Promise.resolve('worked');
     while (!isStopping) {
-      const came = await lookOnce(deps, kind, (claims) => look(claims, () => isStopping), options);
+      const { isFull, ended } = await beginLook(deps, kind, (claims) => look(claims, () => isStopping), options);
+      let came = await beside;
+      // Behind a full batch there is more: while the database writes this one, the next one is computed.
+      if (isFull && options.isBesideFull === true) beside = ended;
+      else came = worse(came, await ended);
       // A wake-up must not cut a pause short: a database that is away would be asked in a busy loop.
       if (came === 'failed') await nap.sleep(options.pauseMs, { isWakeable: false });
       else if (came === 'idle') await nap.sleep(options.pollMs, { isWakeable: true });
     }
+    await beside;
   };
   const running = run();
   return {
@@ -114,30 +127,49 @@ function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: L
   };
 }
 
-/** One claim and one look. Never throws: whatever went wrong is logged, and the keys are given back. */
-async function lookOnce(
+type Came = 'worked' | 'idle' | 'failed';
+
+function worse(one: Came, other: Came): Came {
+  return one === 'failed' ? one : other;
+}
+
+/** Claims, and begins to look at what was claimed; `ended` tells what came of it. Neither ever rejects. */
+async function beginLook(
   deps: WorkerDeps,
   kind: ReconcileKind,
   look: (claims: readonly Claim[]) => Promise<unknown>,
   options: LoopOptions,
-): Promise<'worked' | 'idle' | 'failed'> {
-  let claims: Claim[] = [];
-  let renewal: NodeJS.Timeout | undefined;
+): Promise<{ isFull: boolean; ended: Promise<Came> }> {
+  const { which } = options;
+  const limit = options.most();
   try {
-    const { which } = options;
-    claims = await claim(deps.db, kind, {
-      limit: options.most(),
+    const claims = await claim(deps.db, kind, {
+      limit,
       leaseMs: options.leaseMs,
       ...(which === undefined ? {} : { which }),
     });
-    if (claims.length === 0) return 'idle';
-    const taken = claims;
-    renewal = setInterval(() => {
-      renew(deps.db, taken, options.leaseMs).catch((error: unknown) => {
-        deps.log.warn('lease not renewed', { kind, error: describeError(error) });
-      });
-    }, options.leaseMs / 3);
-    await look(claims);
+    if (claims.length === 0) return { isFull: false, ended: Promise.resolve('idle') };
+    return { isFull: claims.length === limit, ended: lookAt(deps, kind, claims, { look, ...options }) };
+  } catch (error) {
+    deps.log.error('look at the queue failed', { kind, keys: 0, error: describeError(error) });
+    return { isFull: false, ended: Promise.resolve('failed') };
+  }
+}
+
+/** Never throws: whatever went wrong is logged, and the keys are given back. */
+async function lookAt(
+  deps: WorkerDeps,
+  kind: ReconcileKind,
+  claims: readonly Claim[],
+  options: { look: (claims: readonly Claim[]) => Promise<unknown>; leaseMs: number; pauseMs: number },
+): Promise<Came> {
+  const renewal = setInterval(() => {
+    renew(deps.db, claims, options.leaseMs).catch((error: unknown) => {
+      deps.log.warn('lease not renewed', { kind, error: describeError(error) });
+    });
+  }, options.leaseMs / 3);
+  try {
+    await options.look(claims);
     return 'worked';
   } catch (error) {
     deps.log.error('look at the queue failed', { kind, keys: claims.length, error: describeError(error) });

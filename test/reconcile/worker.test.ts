@@ -89,6 +89,29 @@ describe('reconcile/worker and reconcile/sweep', () => {
       expect(await hasRows(bulk)).to.equal(true);
     });
 
+    it('startWorker, behind a full batch of what people wait for, looks at the next beside it, and at no third', async () => {
+      const held = await aLogin(db);
+      const others = [await aLogin(db), await aLogin(db)];
+      await requestLogins(db, [held.id], { priority: 'payment', requestedBy: 'first' });
+      await requestLogins(
+        db,
+        others.map((login) => login.id),
+      );
+      const trx = await db.transaction();
+      await trx('radcheck').insert({ username: held.username, attribute: 'Cleartext-Password', value: 'x' });
+      start({ batch: 1 });
+      const withRows = async () => {
+        const found = await Promise.all(others.map((login) => rowsOf(db, login.username)));
+        return found.filter((rows) => 'Cleartext-Password' in rows.check).length;
+      };
+      await until('the rows of the next', async () => (await withRows()) > 0, { timeoutMs: 5000 });
+      await wait(100);
+      expect(await withRows()).to.equal(1);
+      await trx.rollback();
+      await untilDone();
+      expect(await withRows()).to.equal(2);
+    });
+
     it('startWorker, while people wait for logins, takes small batches of a run, and large ones otherwise', async () => {
       const sizesOf = async (rushMs: number) => {
         const worker = start({ rushMs });
