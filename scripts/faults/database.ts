@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type PrivateMariaDb, startMariaDb } from '../servers/mariadb.ts';
 import { freePort } from '../servers/child.ts';
 import { makeFolder, serverAccount } from '../servers/place.ts';
@@ -53,6 +54,9 @@ export interface Database {
   remove(): void;
 }
 
+/** As systemd does: a server that met a full disk may give up a good while after there is room again. */
+const restartMs = 500;
+
 export interface OneMariaDbOptions {
   /** A story's data fits into this, and can fill it. */
   readonly diskMegabytes?: number;
@@ -70,9 +74,24 @@ export async function oneMariaDb(folder: string, options: OneMariaDbOptions = {}
   const port = await freePort();
   const password = 'chaos';
   let running: PrivateMariaDb | undefined;
+  let starting: Promise<void> | undefined;
+  let isWanted = false;
+  const begin = async () => {
+    const begun = await startMariaDb(home, { port, password, extra: smallSettings });
+    running = begun;
+    void begun.child.exited.then(async () => {
+      await wait(restartMs);
+      // Where there is no room yet, whoever makes it starts the server.
+      if (isWanted && running === begun) await start().catch(() => undefined);
+    });
+  };
   const start = async () => {
+    isWanted = true;
     if (running !== undefined && !running.child.hasExited()) return;
-    running = await startMariaDb(home, { port, password, extra: smallSettings });
+    starting ??= begin().finally(() => {
+      starting = undefined;
+    });
+    await starting;
   };
   const current = () => {
     if (running === undefined) throw new Error('the database has not been started');
@@ -84,6 +103,7 @@ export async function oneMariaDb(folder: string, options: OneMariaDbOptions = {}
     start,
     async kill() {
       const { child } = current();
+      isWanted = false;
       send(child.pid, 'SIGKILL');
       await child.exited;
     },
@@ -96,6 +116,8 @@ export async function oneMariaDb(folder: string, options: OneMariaDbOptions = {}
     password,
     start,
     async stop() {
+      isWanted = false;
+      await starting?.catch(() => undefined);
       if (running === undefined) return;
       send(running.child.pid, 'SIGCONT');
       await running.child.stop(60_000);

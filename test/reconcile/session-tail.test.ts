@@ -176,7 +176,8 @@ describe('tail of accounting', function () {
     });
 
     it('when it has ended, or accounting has forgotten it, is not asked for', async () => {
-      const [ended = '', forgotten = ''] = [await denied(ago(60_000)), await denied(ago(60_000))];
+      const ended = await denied(ago(60_000));
+      const forgotten = await denied(ago(60_000));
       await heard(ended, ago(1000));
       await db('radacct').where('radacctid', ended).update({ acctstoptime: ago(500) });
       await db('radacct').where('radacctid', forgotten).del();
