@@ -81,15 +81,16 @@ export async function heardAfterClaim(
   place: ClaimPlace,
   limit: number,
 ): Promise<{ ids: string[]; next: ClaimPlace | null }> {
-  const [rows = []]: { radacctid: string; claimed_gone_at: string; is_heard: number | null }[][] = await db.raw(
-    `SELECT c.radacctid, c.claimed_gone_at, a.acctstoptime IS NULL AND a.acctupdatetime > c.claimed_gone_at AS is_heard
+  const [rows = []]: { radacctid: string; claimed_gone_at: string; is_heard: number | null }[][] =
+    await db.raw(
+      `SELECT c.radacctid, c.claimed_gone_at, a.acctstoptime IS NULL AND a.acctupdatetime > c.claimed_gone_at AS is_heard
      FROM (SELECT radacctid, claimed_gone_at FROM session_access FORCE INDEX (session_access_claimed)
            WHERE claimed_gone_at >= ? AND (claimed_gone_at > ? OR radacctid > ?)
            ORDER BY claimed_gone_at, radacctid LIMIT ?) c
      LEFT JOIN radacct a ON a.radacctid = c.radacctid
      ORDER BY c.claimed_gone_at, c.radacctid`,
-    [place.at, place.at, asNumber(place.radacctid), limit],
-  );
+      [place.at, place.at, asNumber(place.radacctid), limit],
+    );
   const last = rows.length < limit ? undefined : rows.at(-1);
   return {
     ids: rows.filter((row) => row.is_heard === 1).map((row) => row.radacctid),
@@ -98,7 +99,8 @@ export async function heardAfterClaim(
 }
 
 /** Open sessions by their ids: a stretch (after, to], or some. */
-export type WhichSessions = { readonly after: string; readonly to: string } | { readonly ids: readonly string[] };
+export type WhichSessions =
+  { readonly after: string; readonly to: string } | { readonly ids: readonly string[] };
 
 /**
  * Requests those of these open sessions that do not have what is decided, or whose Class is ours and whose login is

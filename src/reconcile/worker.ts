@@ -105,7 +105,12 @@ function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: L
   const run = async () => {
     let beside: Promise<Came> = Promise.resolve('worked');
     while (!isStopping) {
-      const { isFull, ended } = await beginLook(deps, kind, (claims) => look(claims, () => isStopping), options);
+      const { isFull, ended } = await beginLook(
+        deps,
+        kind,
+        (claims) => look(claims, () => isStopping),
+        options,
+      );
       let came = await beside;
       // Behind a full batch there is more: while the database writes this one, the next one is computed.
       if (isFull && options.isBesideFull === true) beside = ended;

@@ -156,7 +156,9 @@ describe('tail of accounting', function () {
       await heard(session, ago(5000));
       await until('the key', async () => (await queueSize(db)) === 1, { timeoutMs: 5000 });
       await until('the lane is woken', () => woken.includes('lane'), { timeoutMs: 5000 });
-      expect(await keys()).to.deep.equal([session]).and.not.to.include(silent);
+      expect(await keys())
+        .to.deep.equal([session])
+        .and.not.to.include(silent);
     });
 
     it('when more were claimed than one look holds, is found in the look that comes to it', async () => {
@@ -179,7 +181,9 @@ describe('tail of accounting', function () {
       const ended = await denied(ago(60_000));
       const forgotten = await denied(ago(60_000));
       await heard(ended, ago(1000));
-      await db('radacct').where('radacctid', ended).update({ acctstoptime: ago(500) });
+      await db('radacct')
+        .where('radacctid', ended)
+        .update({ acctstoptime: ago(500) });
       await db('radacct').where('radacctid', forgotten).del();
       expect(await heardAfterClaim(db, { at: ago(3_600_000), radacctid: '0' }, 10)).to.deep.equal({
         ids: [],
