@@ -16,6 +16,7 @@ import { type DbAddress, openDb } from '../../src/db/knex.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { type Attributes, type Reply, TestRouter } from '../support/radius-client.ts';
 import { secretOf, writeClientFile, writeLogin } from '../support/radius-server.ts';
+import { standStill } from '../support/stand-still.ts';
 
 /** These stop and freeze the database, so it is this file's own. */
 describe('FreeRADIUS: when the database is away', function () {
@@ -66,6 +67,8 @@ describe('FreeRADIUS: when the database is away', function () {
     Promise.all(
       ['ann', 'ann', 'nobody', 'once'].map((username) => router.login({ username, password: 'p' }, 1500)),
     );
+  const rowsOf = (one: Attributes) =>
+    db('radacct').where({ acctsessionid: String(one.find(([name]) => name === 'Acct-Session-Id')?.[1]) });
   const silence = [undefined, undefined, undefined, undefined];
 
   /** As a router does: the same bytes until there is an answer. Gives how often it was sent. */
@@ -89,7 +92,8 @@ describe('FreeRADIUS: when the database is away', function () {
   it('gone, answers no login and no accounting, rejects nobody, and goes on by itself', async () => {
     await mariadb.stop();
     expect(await dialSeveral()).to.deep.equal(silence);
-    const packet = router.accounting('start', session('gone'));
+    const gone = session('gone');
+    const packet = router.accounting('start', gone);
     expect(await router.send(packet, server.acctPort, 500)).to.equal(undefined);
     expect(await router.isHeard()).to.equal(true);
 
@@ -98,16 +102,17 @@ describe('FreeRADIUS: when the database is away', function () {
 
     await answered;
     await untilAccepted();
-    expect(await db('radacct').where({ username: 'gone' })).to.have.length(1);
+    expect(await rowsOf(gone)).to.have.length(1);
     expect(await db('radpostauth')).to.deep.equal([]);
   });
 
   it('hung, answers nothing, still takes in a new router, and goes on by itself', async () => {
     await untilAccepted();
-    process.kill(mariadb.child.pid, 'SIGSTOP');
+    await standStill(mariadb.child.pid);
+    const hung = session('hung');
     let answered: Promise<number>;
     try {
-      const packet = router.accounting('start', session('hung'));
+      const packet = router.accounting('start', hung);
       answered = sendUntilAnswered(packet, server.acctPort);
       expect(await dialSeveral()).to.deep.equal(silence);
       expect(await router.isHeard(), 'a router it knows').to.equal(true);
@@ -120,7 +125,7 @@ describe('FreeRADIUS: when the database is away', function () {
     }
     await answered;
     await untilAccepted();
-    expect(await db('radacct').where({ username: 'hung' })).to.have.length(1);
+    expect(await rowsOf(hung)).to.have.length(1);
     // Whoever was asked for meanwhile and exists was not rejected afterwards either.
     expect(await db('radpostauth').whereNot({ username: 'nobody' })).to.deep.equal([]);
   });

@@ -16,6 +16,7 @@ import { openDb } from '../../src/db/knex.ts';
 import { migrate } from '../../src/db/migrate.ts';
 import { type Attributes, TestRouter } from '../support/radius-client.ts';
 import { secretOf, writeClientFile, writeLogin } from '../support/radius-server.ts';
+import { standStill } from '../support/stand-still.ts';
 
 /** These let the database stand still and cut its connections, so it is this file's own. */
 describe('FreeRADIUS: when the database is slow', function () {
@@ -75,7 +76,7 @@ describe('FreeRADIUS: when the database is slow', function () {
     await untilAccepted();
     const dials = Array.from({ length: 150 }, () => router.loginPacket({ username: 'ann', password: 'p' }));
     const sessions = Array.from({ length: 30 }, (_, i) => session(`still-${i}`));
-    process.kill(mariadb.child.pid, 'SIGSTOP');
+    await standStill(mariadb.child.pid);
     let answers: ReturnType<TestRouter['send']>[];
     let stored: Promise<boolean>[];
     try {

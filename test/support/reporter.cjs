@@ -7,7 +7,10 @@ module.exports = class ClosingLine extends Spec {
     super(runner, options);
     // A test that met a busy machine is asked once more; what needed that is said, so that nobody gets used to it.
     const again = [];
-    runner.on('retry', (test) => again.push(test.fullTitle()));
+    runner.on('retry', (test, error) => {
+      const [why = ''] = String(error?.message ?? error).split('\n');
+      again.push(`${test.fullTitle()}: ${why}`);
+    });
     runner.once('end', () => {
       // After the spec reporter's own epilogue, which listens for the same event.
       setImmediate(() => {
