@@ -103,7 +103,8 @@ function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: L
   const nap = createNap();
   let isStopping = false;
   const run = async () => {
-    let beside: Promise<Came> = Promise.resolve('worked');
+    const nothing: Promise<Came> = Promise.resolve('worked');
+    let beside = nothing;
     while (!isStopping) {
       const { isFull, ended } = await beginLook(
         deps,
@@ -111,10 +112,10 @@ function startLoop(deps: WorkerDeps, kind: ReconcileKind, look: Look, options: L
         (claims) => look(claims, () => isStopping),
         options,
       );
-      let came = await beside;
+      const before = await beside;
       // Behind a full batch there is more: while the database writes this one, the next one is computed.
-      if (isFull && options.isBesideFull === true) beside = ended;
-      else came = worse(came, await ended);
+      beside = isFull && options.isBesideFull === true ? ended : nothing;
+      const came = beside === ended ? before : worse(before, await ended);
       // A wake-up must not cut a pause short: a database that is away would be asked in a busy loop.
       if (came === 'failed') await nap.sleep(options.pauseMs, { isWakeable: false });
       else if (came === 'idle') await nap.sleep(options.pollMs, { isWakeable: true });

@@ -112,6 +112,36 @@ describe('reconcile/worker and reconcile/sweep', () => {
       expect(await withRows()).to.equal(2);
     });
 
+    it('startWorker, when a full batch of what people wait for fails, pauses once and then goes on as ever', async () => {
+      const logins = [await aLogin(db), await aLogin(db)];
+      const [first = '', second = ''] = logins.map((login) => login.id);
+      const spoilt = {
+        name: 'portRate',
+        value: JSON.stringify('no rate'),
+        changed_at: '2026-01-01 00:00:00',
+      };
+      await db('setting').insert(spoilt);
+      try {
+        await requestLogins(db, [first]);
+        const errors: string[] = [];
+        const log = ctx.log.child({});
+        log.error = ((message: string) => {
+          errors.push(message);
+          return log;
+        }) as typeof log.error;
+        const worker = start({ batch: 1, pauseMs: 2500 }, { log });
+        await until('a look that fails', () => errors.length > 0, { timeoutMs: 5000 });
+        await db('setting').where({ name: 'portRate' }).del();
+        await untilDone();
+        // The nap of a worker that still believes in the failure would be as long as this.
+        await requestLogins(db, [second]);
+        worker.wake();
+        await until('the next login', isDone, { timeoutMs: 2000 });
+      } finally {
+        await db('setting').where({ name: 'portRate' }).del();
+      }
+    });
+
     it('startWorker, while people wait for logins, takes small batches of a run, and large ones otherwise', async () => {
       const sizesOf = async (rushMs: number) => {
         const worker = start({ rushMs });
