@@ -66,21 +66,21 @@ export async function endOfOpenStretch(db: Db, afterId: string, count: number): 
   return row?.radacctid ?? null;
 }
 
-/** Where a walk over claims stands: after this instant and session. */
-export interface ClaimPlace {
+/** Where a walk over sessions that were claimed gone stands: after this instant and session. */
+export interface GonePlace {
   readonly at: string;
   readonly radacctid: string;
 }
 
 /**
  * The next `limit` sessions that their routers claimed gone at or after `place`, and were heard of since: the claim was
- * wrong. `next` is null at the end. Claims that nobody contradicts stay, so the caller begins late enough.
+ * wrong. `next` is null at the end. Those that nobody hears of stay, so the caller begins late enough.
  */
-export async function heardAfterClaim(
+export async function heardThoughGone(
   db: Db,
-  place: ClaimPlace,
+  place: GonePlace,
   limit: number,
-): Promise<{ ids: string[]; next: ClaimPlace | null }> {
+): Promise<{ ids: string[]; next: GonePlace | null }> {
   const [rows = []]: { radacctid: string; claimed_gone_at: string; is_heard: number | null }[][] =
     await db.raw(
       `SELECT c.radacctid, c.claimed_gone_at, a.acctstoptime IS NULL AND a.acctupdatetime > c.claimed_gone_at AS is_heard

@@ -3,9 +3,9 @@ import type { Knex } from 'knex';
 import type { Clock } from '../clock.ts';
 import type { Wake } from '../command.ts';
 import {
-  type ClaimPlace,
+  type GonePlace,
   endOfOpenStretch,
-  heardAfterClaim,
+  heardThoughGone,
   leaseTail,
   newestAccountingId,
   releaseTail,
@@ -35,8 +35,8 @@ const leaseMs = 15_000;
 const trailingMs = 30_000;
 const rereadEveryMs = 5000;
 const stretch = 2000;
-/** Whoever is heard of later than this after a claim is found by the walk over open sessions. */
-const claimsKeptMs = 2 * 3_600_000;
+/** A session that is heard of later than this is found by the walk over open sessions. */
+const goneKeptMs = 2 * 3_600_000;
 
 /**
  * Reads new accounting rows: a session that was accepted from old rows, or whose Start came after somebody listed the
@@ -67,8 +67,8 @@ class Tail {
   #seen: { id: string; at: number }[] = [];
   #rereadAt = -Infinity;
   #sweep: { after: string; restAt: number } = { after: '0', restAt: -Infinity };
-  /** Where the walk over claims goes on; null at its beginning. */
-  #claims: ClaimPlace | null = null;
+  /** Where the walk over those that were claimed gone goes on; null at its beginning. */
+  #gone: GonePlace | null = null;
 
   constructor(deps: TailDeps) {
     this.#deps = deps;
@@ -102,7 +102,7 @@ class Tail {
       // A long way behind, as at the first start: the rows before have been committed long ago.
       await saveTail(db, name, processId, { to: read.to, at: clock.now() });
     }
-    requested += await this.#askAfterClaims();
+    requested += await this.#askForHeardThoughGone();
     requested += await this.#sweepOn(now);
     if (requested > 0) this.#deps.wake('lane');
     return read.to !== newest;
@@ -136,11 +136,11 @@ class Tail {
   }
 
   /** A router that claims living sessions gone would otherwise leave them as they are until the walk comes by. */
-  async #askAfterClaims(): Promise<number> {
+  async #askForHeardThoughGone(): Promise<number> {
     const { db, clock } = this.#deps;
-    const since = sqlInstant(new Date(clock.now().getTime() - claimsKeptMs));
-    const { ids, next } = await heardAfterClaim(db, this.#claims ?? { at: since, radacctid: '0' }, stretch);
-    this.#claims = next;
+    const since = sqlInstant(new Date(clock.now().getTime() - goneKeptMs));
+    const { ids, next } = await heardThoughGone(db, this.#gone ?? { at: since, radacctid: '0' }, stretch);
+    this.#gone = next;
     return requestDriftedSessions(db, { ids }, this.#requestedBy);
   }
 

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Knex } from 'knex';
 import { until } from '../../scripts/servers/child.ts';
 import { systemClock } from '../../src/clock.ts';
-import { heardAfterClaim } from '../../src/db/accounting-tail.ts';
+import { heardThoughGone } from '../../src/db/accounting-tail.ts';
 import { openDb, sqlInstant } from '../../src/db/knex.ts';
 import { startTail, type TailDeps } from '../../src/reconcile/tail.ts';
 import { testDb, type TestDb } from '../support/db.ts';
@@ -169,11 +169,11 @@ describe('tail of accounting', function () {
         sessions.push(await denied(claimedAt));
       for (const session of sessions.slice(2)) await heard(session, ago(1000));
       const begin = { at: ago(3_600_000), radacctid: '0' };
-      const first = await heardAfterClaim(db, begin, 2);
+      const first = await heardThoughGone(db, begin, 2);
       expect(first.ids).to.deep.equal([]);
-      const second = await heardAfterClaim(db, first.next ?? begin, 2);
+      const second = await heardThoughGone(db, first.next ?? begin, 2);
       expect(second.ids).to.deep.equal(sessions.slice(2, 4));
-      const third = await heardAfterClaim(db, second.next ?? begin, 2);
+      const third = await heardThoughGone(db, second.next ?? begin, 2);
       expect(third).to.deep.equal({ ids: sessions.slice(4), next: null });
     });
 
@@ -185,7 +185,7 @@ describe('tail of accounting', function () {
         .where('radacctid', ended)
         .update({ acctstoptime: ago(500) });
       await db('radacct').where('radacctid', forgotten).del();
-      expect(await heardAfterClaim(db, { at: ago(3_600_000), radacctid: '0' }, 10)).to.deep.equal({
+      expect(await heardThoughGone(db, { at: ago(3_600_000), radacctid: '0' }, 10)).to.deep.equal({
         ids: [],
         next: null,
       });
